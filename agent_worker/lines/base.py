@@ -1,0 +1,55 @@
+"""Where one call's audio and keys come from, as the call sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from livekit.agents.voice.io import AudioInput, AudioOutput
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPress:
+    """One key as the line delivered it.
+
+    `key` is one of the sixteen DTMF keys (anything else is dropped by the listener). `id` tells a repeated
+    delivery of the same press from a second press; None where the line delivers exactly once.
+    """
+
+    key: str
+    id: str | None = None
+
+
+class Line(Protocol):
+    """One call's connection to its caller.
+
+    `caller` and `dialled` are E.164, or empty when withheld or unknown. `keys_forwarded` is False where the
+    line cannot carry keys: then nobody is told to press one. Handlers are set once, before the call begins,
+    and are called on the event loop; they must not block.
+    """
+
+    origin: str
+    caller: str
+    dialled: str
+    keys_forwarded: bool
+    audio_input: AudioInput | None
+    audio_output: AudioOutput
+
+    def on_key(self, handler: Callable[[KeyPress], None]) -> None:
+        """Call `handler` for each key the caller presses, from now to the end of the call."""
+
+    def on_text(self, handler: Callable[[str], None]) -> None:
+        """Call `handler` for each text the caller types in place of speech."""
+
+    def on_hang_up(self, handler: Callable[[], None]) -> None:
+        """Call `handler` once when the caller is gone, however that happened."""
+
+    def show(self, event: dict[str, object]) -> None:
+        """Show one call event (the shape of `simulate_call --json`) to the caller, where the line has a screen."""
+
+    def listen(self, wanted: bool) -> None:
+        """Begin or stop receiving the caller's audio. Before the first call nothing is received."""
+
+    async def hang_up(self) -> None:
+        """Let queued audio play out, then close the line. Harmless when it is closed already."""
