@@ -1,6 +1,10 @@
-"""What happened: calls, their timelines, entries, consent, and the requests they left. Evidence is append-only."""
+"""What happened: calls, their timelines, entries, consent, and the requests they left."""
 
 from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import models
@@ -8,6 +12,13 @@ from phonenumber_field.modelfields import PhoneNumberField
 
 from clinic.models import Clinic, Patient
 from phone.models.setup import PhoneLine, PlanVersion
+from phone.querysets import (
+    CallEventQuerySet,
+    CallQuerySet,
+    EvidenceIsFinal,
+    EvidenceQuerySet,
+    RequestQuerySet,
+)
 
 
 class Call(models.Model):
@@ -64,20 +75,42 @@ class Call(models.Model):
     ended_in_step = models.CharField(max_length=14, choices=Step, blank=True)
     consent = models.CharField(max_length=12, blank=True, help_text="The last consent decision.")
 
+    objects = CallQuerySet.as_manager()
+
     class Meta:
         ordering = ["-started_at", "-id"]
         indexes = [
+            models.Index(fields=["-started_at", "-id"]),
             models.Index(fields=["clinic", "-started_at", "-id"]),
-            models.Index(fields=["clinic", "origin", "-started_at"]),
             models.Index(fields=["outcome", "heartbeat_at"]),
             models.Index(fields=["caller_number", "-started_at"]),
         ]
 
     def __str__(self) -> str:
-        return f"Call at {self.started_at:%Y-%m-%d %H:%M}"
+        return f"Call at {self.started_at.astimezone(ZoneInfo(self.clinic.time_zone)):%Y-%m-%d %H:%M}"
+
+    @property
+    def duration(self) -> timedelta | None:
+        """From ringing to the end; None while the call runs."""
+        return None if self.ended_at is None else self.ended_at - self.started_at
 
 
-class CallEvent(models.Model):
+class Evidence(models.Model):
+    """A row that is added once and then stays as it is, until its call goes."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise EvidenceIsFinal(f"A {self._meta.verbose_name} is never changed.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise EvidenceIsFinal(f"A {self._meta.verbose_name} is never deleted by itself.")
+
+
+class CallEvent(Evidence):
     """One line of a call's timeline. `kind` and `data` are the events of `simulate_call --json`, masked."""
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -88,6 +121,8 @@ class CallEvent(models.Model):
     step = models.CharField(max_length=14, choices=Call.Step, blank=True)
     data = models.JSONField(default=dict)
 
+    objects = CallEventQuerySet.as_manager()
+
     class Meta:
         ordering = ["call", "seq"]
         constraints = [models.UniqueConstraint(fields=["call", "seq"], name="one_event_per_seq")]
@@ -97,8 +132,8 @@ class CallEvent(models.Model):
         return f"{self.seq} {self.kind}"
 
 
-class KeypadEntry(models.Model):
-    """One thing the caller entered. Digits of a sensitive step are here only encrypted; `digits` is masked."""
+class KeypadEntry(Evidence):
+    """One thing the caller entered. A sensitive step's digits are here only encrypted; `digits` is masked."""
 
     class Source(models.TextChoices):
         KEYPAD = "keypad", "Keypad"
@@ -125,6 +160,8 @@ class KeypadEntry(models.Model):
     )
     took = models.FloatField(null=True, help_text="Seconds from the first key to the decision.")
 
+    objects = EvidenceQuerySet.as_manager()
+
     class Meta:
         ordering = ["call", "at", "id"]
         verbose_name_plural = "keypad entries"
@@ -133,7 +170,7 @@ class KeypadEntry(models.Model):
         return f"{self.get_step_display()}: {self.get_outcome_display()}"
 
 
-class ConsentRecord(models.Model):
+class ConsentRecord(Evidence):
     """One decision about recording, with everything that proves it. Append-only."""
 
     class Decision(models.TextChoices):
@@ -162,6 +199,8 @@ class ConsentRecord(models.Model):
     asked_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField()
     heard_to_end = models.BooleanField(default=False)
+
+    objects = EvidenceQuerySet.as_manager()
 
     class Meta:
         ordering = ["call", "answered_at"]
@@ -203,6 +242,7 @@ class Request(models.Model):
     confirmed = models.BooleanField(default=False, help_text="The caller heard it read back and agreed.")
     created_at = models.DateTimeField()
     due_at = models.DateTimeField(null=True, help_text="By when the caller was told the office would call.")
+    announced_at = models.DateTimeField(null=True, editable=False, help_text="When the office got its mail.")
     taken_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -212,9 +252,18 @@ class Request(models.Model):
     )
     done_at = models.DateTimeField(null=True, blank=True)
 
+    objects = RequestQuerySet.as_manager()
+
     class Meta:
-        ordering = ["done_at", "-priority", "due_at"]
-        indexes = [models.Index(fields=["clinic", "done_at", "priority", "due_at"])]
+        ordering = ["-priority", "due_at", "created_at"]
+        indexes = [
+            models.Index(
+                fields=["-priority", "due_at", "created_at"],
+                condition=models.Q(done_at__isnull=True),
+                name="open_requests",
+            ),
+            models.Index(fields=["-done_at"]),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} request"

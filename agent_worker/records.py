@@ -1,0 +1,158 @@
+"""The record writer: a call reports what happened and goes on; one task stores it, in order, in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from weakref import WeakKeyDictionary
+
+from django.db import InterfaceError, OperationalError, close_old_connections
+
+from phone import services
+from phone.records import Record
+
+logger = logging.getLogger(__name__)
+
+Write = Callable[[Sequence[Record]], None]
+
+FIRST_RETRY = 0.1
+LAST_RETRY = 5.0
+
+
+class RecordWriter:
+    """Stores records through `write`, each once and in the order in which they were put.
+
+    A batch goes out `flush_after` seconds after its first record, or as soon as it holds `flush_at` records,
+    and one at a time. While the database is away the same batch is tried again, ever less often, and the rest
+    waits behind it. A record that the database refuses for good (a defect, not an outage) is left out with an
+    error in the log, because otherwise it would hold back every call after it. All time is the loop's time.
+
+    Belongs to one event loop; `writer()` gives the one of the running loop.
+    """
+
+    def __init__(
+        self, write: Write = services.write_records, *, flush_after: float = 0.2, flush_at: int = 100
+    ) -> None:
+        self._write = write
+        self._flush_after = flush_after
+        self._flush_at = flush_at
+        self._waiting: deque[Record] = deque()
+        self._put = 0
+        self._stored = 0
+        self._drains: list[tuple[int, asyncio.Future[None]]] = []
+        self._something = asyncio.Event()
+        self._at_once = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def put(self, record: Record) -> None:
+        """Take one record and return at once. Only from the writer's own loop."""
+        self._waiting.append(record)
+        self._put += 1
+        self._something.set()
+        if len(self._waiting) >= self._flush_at:
+            self._at_once.set()
+        if self._task is None or self._task.done():
+            # A context of its own: the task outlives the call whose record came first.
+            self._task = asyncio.get_running_loop().create_task(
+                self._run(), name="record-writer", context=contextvars.Context()
+            )
+
+    async def drain(self) -> None:
+        """Return when everything put so far is stored, however long the database takes."""
+        if self._stored >= self._put:
+            return
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._drains.append((self._put, stored))
+        self._at_once.set()
+        await stored
+
+    async def aclose(self) -> None:
+        """Store what is left and stop. A later `put` starts anew."""
+        await self.drain()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await self._something.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._at_once.wait(), self._flush_after)
+            self._at_once.clear()
+            while self._waiting:
+                batch = list(islice(self._waiting, self._flush_at))
+                await self._store(batch)
+                # Only now: a task that is cancelled in mid-write leaves the batch for the next one to store.
+                for _ in batch:
+                    self._waiting.popleft()
+                self._settle(len(batch))
+                if len(self._waiting) < self._flush_at and not self._drains:
+                    break
+            if not self._waiting:
+                self._something.clear()
+
+    async def _store(self, batch: list[Record]) -> None:
+        try:
+            await self._write_until_there(batch)
+        except Exception as refusal:
+            if len(batch) == 1:
+                (record,) = batch
+                logger.error(
+                    "The database refuses a %s of call %s (%s); it is left out.",
+                    type(record).__name__,
+                    record.call,
+                    type(refusal).__name__,
+                )
+                return
+            for record in batch:
+                await self._store([record])
+
+    async def _write_until_there(self, batch: list[Record]) -> None:
+        """Write `batch`, retrying while the database is away. Raises what the database refuses for good."""
+        loop = asyncio.get_running_loop()
+        pause = FIRST_RETRY
+        while True:
+            try:
+                return await loop.run_in_executor(None, self._write_in_thread, batch)
+            except (OperationalError, InterfaceError) as trouble:
+                logger.warning(
+                    "%d records could not be stored (%s); trying again in %.1f s.",
+                    len(batch),
+                    type(trouble).__name__,
+                    pause,
+                )
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LAST_RETRY)
+
+    def _write_in_thread(self, batch: list[Record]) -> None:
+        # A thread of the pool may hold a connection that the database has dropped since its last job.
+        close_old_connections()
+        try:
+            self._write(batch)
+        finally:
+            close_old_connections()
+
+    def _settle(self, count: int) -> None:
+        self._stored += count
+        ready = [stored for target, stored in self._drains if target <= self._stored]
+        self._drains = [(target, stored) for target, stored in self._drains if target > self._stored]
+        for stored in ready:
+            if not stored.done():
+                stored.set_result(None)
+
+
+_writers: WeakKeyDictionary[asyncio.AbstractEventLoop, RecordWriter] = WeakKeyDictionary()
+
+
+def writer() -> RecordWriter:
+    """The writer of the running loop, made on first use."""
+    loop = asyncio.get_running_loop()
+    if loop not in _writers:
+        _writers[loop] = RecordWriter()
+    return _writers[loop]

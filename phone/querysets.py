@@ -1,0 +1,158 @@
+"""Named queries on calls and requests. Lists, figures and services share these definitions."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from django.apps import apps
+from django.conf import settings
+from django.db import models
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+    from phone.models import Call, CallEvent, Request  # noqa: F401
+
+
+def start_of_day(day: date, zone: ZoneInfo) -> datetime:
+    """The first moment of `day` in `zone`; days of 23 and 25 hours included."""
+    return datetime.combine(day, time.min, zone)
+
+
+class CallQuerySet(models.QuerySet["Call"]):
+    """Calls, narrowed by what the office asks for."""
+
+    def of_people(self) -> CallQuerySet:
+        """Calls that somebody made by telephone or in a browser."""
+        return self.filter(origin__in=[self.model.Origin.PHONE, self.model.Origin.BROWSER])
+
+    def real(self) -> CallQuerySet:
+        """Calls that lists and figures count: those of people, and in the demo the seeded ones too."""
+        if not settings.DEMO:
+            return self.of_people()
+        return self.filter(
+            origin__in=[self.model.Origin.PHONE, self.model.Origin.BROWSER, self.model.Origin.SEED]
+        )
+
+    def running(self) -> CallQuerySet:
+        """Calls without a final row."""
+        return self.filter(outcome="")
+
+    def stale(self, *, since: datetime) -> CallQuerySet:
+        """Running calls of people whose worker has not written since `since`.
+
+        Simulated calls live on a clock of their own and always end in the process that made them.
+        """
+        return self.of_people().running().filter(heartbeat_at__lt=since)
+
+    def on_days(self, *, first: date | None, last: date | None, zone: ZoneInfo) -> CallQuerySet:
+        """Calls that began on these days, both included, in `zone`. None leaves that end open."""
+        calls = self
+        if first is not None:
+            calls = calls.filter(started_at__gte=start_of_day(first, zone))
+        if last is not None:
+            calls = calls.filter(started_at__lt=start_of_day(last + timedelta(days=1), zone))
+        return calls
+
+    def at_hour(self, hour: int, *, zone: ZoneInfo) -> CallQuerySet:
+        """Calls that began within this hour of the day (0 to 23) in `zone`."""
+        return self.alias(local_hour=ExtractHour("started_at", tzinfo=zone)).filter(local_hour=hour)
+
+    def on_weekday(self, weekday: int, *, zone: ZoneInfo) -> CallQuerySet:
+        """Calls that began on this weekday (0 is Monday) in `zone`."""
+        return self.alias(local_weekday=ExtractIsoWeekDay("started_at", tzinfo=zone)).filter(
+            local_weekday=weekday + 1
+        )
+
+    def answered(self) -> CallQuerySet:
+        """Calls that the system answered, at any hour."""
+        return self.exclude(outcome=self.model.Outcome.BUSY)
+
+    def unanswered(self) -> CallQuerySet:
+        """Calls that found all lines busy."""
+        return self.filter(outcome=self.model.Outcome.BUSY)
+
+    def chose(self, *, menu: str, option: str) -> CallQuerySet:
+        """Calls in which the caller chose `option` of `menu`, both as they were called then."""
+        events = apps.get_model("phone", "CallEvent").objects
+        choices = events.filter(call=OuterRef("pk"), kind="menu", data__menu=menu, data__option=option)
+        return self.filter(Exists(choices))
+
+    def from_caller_of(self, call: uuid.UUID) -> CallQuerySet:
+        """Calls from the number that made `call`. Withheld numbers belong together with none."""
+        number = self.model._default_manager.filter(pk=call).values("caller_number")
+        return self.filter(caller_number=number[:1]).exclude(caller_number="")
+
+    def from_number(self, typed: str) -> CallQuerySet:
+        """Calls from a number as somebody typed it: whole, in any spelling, or its last digits."""
+        try:
+            parsed = phonenumbers.parse(typed, settings.PHONENUMBER_DEFAULT_REGION)
+        except phonenumbers.NumberParseException:
+            parsed = None
+        if parsed and phonenumbers.is_possible_number(parsed):
+            return self.filter(
+                caller_number=phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+            )
+        digits = "".join(character for character in typed if character.isdecimal())
+        return self.filter(caller_number__endswith=digits) if digits else self.none()
+
+
+class EvidenceIsFinal(TypeError):
+    """Evidence is written once: it is never changed and never taken away."""
+
+
+class EvidenceQuerySet(models.QuerySet[models.Model]):
+    """Rows that are only ever added."""
+
+    def update(self, **fields: object) -> int:
+        raise EvidenceIsFinal(f"A {self.model._meta.verbose_name} is never changed.")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise EvidenceIsFinal(f"A {self.model._meta.verbose_name} is never deleted by itself.")
+
+
+class CallEventQuerySet(EvidenceQuerySet):
+    """Lines of timelines."""
+
+    def menu_choices(self) -> models.QuerySet[CallEvent]:
+        """The lines in which a caller chose an option of a menu."""
+        return self.filter(kind="menu")  # type: ignore[return-value]
+
+
+class RequestQuerySet(models.QuerySet["Request"]):
+    """Requests, as the office works on them."""
+
+    def open(self) -> RequestQuerySet:
+        """Not done, taken or not."""
+        return self.filter(done_at__isnull=True)
+
+    def untaken(self) -> RequestQuerySet:
+        """Open, and nobody works on it."""
+        return self.open().filter(taken_at__isnull=True)
+
+    def taken(self) -> RequestQuerySet:
+        """Open, and somebody works on it."""
+        return self.open().filter(taken_at__isnull=False)
+
+    def taken_by(self, user: AbstractBaseUser | AnonymousUser) -> RequestQuerySet:
+        """Open, and `user` works on it."""
+        return self.taken().filter(taken_by=user.pk)
+
+    def done(self) -> RequestQuerySet:
+        return self.filter(done_at__isnull=False)
+
+    def unannounced(self) -> RequestQuerySet:
+        """Left by people, and no mail about it has gone out."""
+        return self.filter(
+            announced_at__isnull=True, call__in=apps.get_model("phone", "Call").objects.of_people()
+        )
+
+    def overdue(self, *, now: datetime) -> RequestQuerySet:
+        """Open past the moment by which the caller was told the office would call."""
+        return self.open().filter(due_at__lt=now)

@@ -1,0 +1,307 @@
+"""Every write to what happened: calls as the worker reports them, requests as the office works on them.
+
+All functions take keyword arguments (`write_records` aside) and say what they did, or raise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import models, transaction
+from django.db.models import Case, Exists, F, OuterRef, Subquery, Value, When
+from django.db.models.functions import Coalesce
+
+from clinic.models import Patient
+from phone.live import office_changed
+from phone.models import Call, CallEvent, ConsentRecord, KeypadEntry, PhoneLine, Request
+from phone.notifications import announce_requests
+from phone.records import (
+    CallEnded,
+    CallStarted,
+    ConsentDecided,
+    EntryMade,
+    EventHappened,
+    LanguageChosen,
+    PatientIdentified,
+    Record,
+    RequestTaken,
+)
+
+R = TypeVar("R")
+
+STILL_HEART = timedelta(seconds=30)
+"""How long a call's worker may write nothing before the call counts as dead."""
+
+
+@transaction.atomic
+def write_records(records: Sequence[Record]) -> None:
+    """Store what a worker reports, in order, all or nothing.
+
+    Storing the same records again changes nothing. The number of queries depends on the kinds of records, not
+    on how many there are (up to about a hundred; SQLite splits longer inserts). Raises `django.db.Error` and
+    its kin when the database refuses.
+    """
+    _add_calls(_of(CallStarted, records))
+    _add_events(_of(EventHappened, records))
+    _add_entries(_of(EntryMade, records))
+    consents = _of(ConsentDecided, records)
+    _add_consents(consents)
+    _put_requests(_of(RequestTaken, records))
+    _update_running({record.call: {"consent": record.decision} for record in consents})
+    _update_running({r.call: {"language": r.language} for r in _of(LanguageChosen, records)})
+    _attach_patients(_of(PatientIdentified, records))
+    _update_running(_last_heartbeats(records))
+    _end_calls(_of(CallEnded, records))
+
+
+def call_end_stale(*, now: datetime, still_for: timedelta = STILL_HEART) -> int:
+    """Give a final row to every call whose worker died: outcome `failed`, ended when it last wrote.
+
+    `still_for` is zero where no other process can hold a call, as when the only server starts.
+    Returns how many there were.
+    """
+    last_step = CallEvent.objects.filter(call=OuterRef("pk")).exclude(step="").order_by("-seq").values("step")
+    ended = (
+        Call.objects.stale(since=now - still_for)
+        .order_by()
+        .update(
+            outcome=Call.Outcome.FAILED,
+            ended_at=F("heartbeat_at"),
+            ended_in_step=Coalesce(Subquery(last_step[:1]), Value("")),
+            served=Case(
+                When(Exists(Request.objects.filter(call=OuterRef("pk"))), then=Value(Call.Served.REQUEST)),
+                default=F("served"),
+            ),
+        )
+    )
+    if ended:
+        transaction.on_commit(office_changed, robust=True)
+    return ended
+
+
+def request_take(*, request: Request, user: AbstractBaseUser, now: datetime) -> bool:
+    """Claim an open request for `user`. False when somebody else was faster, or it is done."""
+    # One conditional UPDATE decides between two people who press at once; no lock is held.
+    return _claimed(
+        Request.objects.untaken().filter(pk=request.pk).update(taken_by=user.pk, taken_at=now),
+    )
+
+
+def request_done(*, request: Request, user: AbstractBaseUser, now: datetime) -> bool:
+    """Mark an open request as done by `user`, who also takes it if nobody had. False when it was done."""
+    return _claimed(
+        Request.objects.open()
+        .filter(pk=request.pk)
+        .update(
+            done_by=user.pk,
+            done_at=now,
+            taken_by=Case(When(taken_at__isnull=True, then=Value(user.pk)), default=F("taken_by")),
+            taken_at=Coalesce(F("taken_at"), Value(now)),
+        ),
+    )
+
+
+def request_reopen(*, request: Request) -> bool:
+    """Put a taken or done request back on the list, for anybody to take. False when it is there already."""
+    return _claimed(
+        Request.objects.filter(pk=request.pk)
+        .filter(models.Q(taken_at__isnull=False) | models.Q(done_at__isnull=False))
+        .update(taken_by=None, taken_at=None, done_by=None, done_at=None)
+    )
+
+
+def _claimed(rows: int) -> bool:
+    if rows:
+        transaction.on_commit(office_changed, robust=True)
+    return rows == 1
+
+
+def _of(kind: type[R], records: Sequence[Record]) -> list[R]:
+    return [record for record in records if isinstance(record, kind)]
+
+
+def _existing(model: type[models.Model], ids: Iterable[int | None]) -> set[int]:
+    """Those of `ids` that still have a row: staff may delete a line or a patient while a call runs."""
+    wanted = {pk for pk in ids if pk is not None}
+    return set(model._default_manager.filter(pk__in=wanted).values_list("pk", flat=True)) if wanted else set()
+
+
+def _add_calls(started: list[CallStarted]) -> None:
+    if not started:
+        return
+    lines = _existing(PhoneLine, (record.line_id for record in started))
+    Call.objects.bulk_create(
+        [
+            Call(
+                id=record.call,
+                clinic_id=record.clinic_id,
+                line_id=record.line_id if record.line_id in lines else None,
+                plan_version_id=record.plan_version_id,
+                origin=record.origin,
+                caller_number=record.caller,
+                language=record.language,
+                started_at=record.at,
+                heartbeat_at=record.at,
+                after_hours=record.after_hours,
+            )
+            for record in started
+        ],
+        ignore_conflicts=True,
+    )
+    transaction.on_commit(office_changed, robust=True)
+
+
+def _add_events(events: list[EventHappened]) -> None:
+    if events:
+        CallEvent.objects.bulk_create(
+            [
+                CallEvent(
+                    id=record.id,
+                    call_id=record.call,
+                    seq=record.seq,
+                    at=record.at,
+                    kind=record.kind,
+                    step=record.step,
+                    data=record.data,
+                )
+                for record in events
+            ],
+            ignore_conflicts=True,
+        )
+
+
+def _add_entries(entries: list[EntryMade]) -> None:
+    if entries:
+        KeypadEntry.objects.bulk_create(
+            [
+                KeypadEntry(
+                    id=record.id,
+                    call_id=record.call,
+                    at=record.at,
+                    step=record.step,
+                    attempt=record.attempt,
+                    source=record.source,
+                    outcome=record.outcome,
+                    digits=record.digits,
+                    digits_ciphertext=record.digits_ciphertext,
+                    digits_key=record.digits_key,
+                    first_key_after=record.first_key_after,
+                    took=record.took,
+                )
+                for record in entries
+            ],
+            ignore_conflicts=True,
+        )
+
+
+def _add_consents(consents: list[ConsentDecided]) -> None:
+    if consents:
+        ConsentRecord.objects.bulk_create(
+            [
+                ConsentRecord(
+                    id=record.id,
+                    call_id=record.call,
+                    decision=record.decision,
+                    how=record.how,
+                    language=record.language,
+                    wording=record.wording,
+                    wording_hash=hashlib.sha256(record.wording.encode()).hexdigest(),
+                    covers_recording=record.covers_recording,
+                    covers_transcript=record.covers_transcript,
+                    covers_outside_processing=record.covers_outside_processing,
+                    asked_at=record.asked_at,
+                    answered_at=record.at,
+                    heard_to_end=record.heard_to_end,
+                )
+                for record in consents
+            ],
+            ignore_conflicts=True,
+        )
+
+
+REQUEST_CONTENT = (
+    "kind",
+    "priority",
+    "number",
+    "part_of_day",
+    "topic",
+    "note",
+    "language",
+    "confirmed",
+    "due_at",
+)
+
+
+def _put_requests(taken: list[RequestTaken]) -> None:
+    """Add requests, or bring them up to date: the last report wins until somebody at the office took it."""
+    if not taken:
+        return
+    first = {record.id: record for record in reversed(taken)}
+    last = {record.id: record for record in taken}
+    patients = _existing(Patient, (record.patient_id for record in last.values()))
+    known = set(Request.objects.filter(pk__in=last).values_list("pk", flat=True))
+    rows = {
+        record.id: Request(
+            id=record.id,
+            clinic_id=record.clinic_id,
+            call_id=record.call,
+            patient_id=record.patient_id if record.patient_id in patients else None,
+            created_at=first[record.id].at,
+            **{name: getattr(record, name) for name in REQUEST_CONTENT},
+        )
+        for record in last.values()
+    }
+    new = [row for pk, row in rows.items() if pk not in known]
+    if new:
+        Request.objects.bulk_create(new, ignore_conflicts=True)
+        transaction.on_commit(partial(announce_requests, requests=[row.pk for row in new]), robust=True)
+    changed = [row for pk, row in rows.items() if pk in known]
+    if changed:
+        Request.objects.untaken().bulk_update(changed, [*REQUEST_CONTENT, "patient"])
+        transaction.on_commit(office_changed, robust=True)
+
+
+def _attach_patients(identified: list[PatientIdentified]) -> None:
+    patients = _existing(Patient, (record.patient_id for record in identified))
+    _update_running(
+        {r.call: {"patient_id": r.patient_id} for r in identified if r.patient_id in patients},
+    )
+
+
+def _last_heartbeats(records: Sequence[Record]) -> dict[uuid.UUID, dict[str, Any]]:
+    """Whatever a call reports proves that it lives; a call that only now began has its heartbeat already."""
+    begun = {record.call: record.at for record in records if isinstance(record, CallStarted)}
+    last: dict[uuid.UUID, datetime] = {}
+    for record in records:
+        last[record.call] = max(record.at, last.get(record.call, record.at))
+    return {call: {"heartbeat_at": at} for call, at in last.items() if begun.get(call) != at}
+
+
+def _end_calls(ended: list[CallEnded]) -> None:
+    # Reversed, so that of two final rows in one batch the first one stands, as it does between batches.
+    final = {
+        record.call: {
+            "outcome": record.outcome,
+            "served": record.served,
+            "ended_in_step": record.ended_in_step,
+            "ended_at": record.at,
+        }
+        for record in reversed(ended)
+    }
+    _update_running(final)
+    if final:
+        transaction.on_commit(office_changed, robust=True)
+
+
+def _update_running(changes: dict[uuid.UUID, dict[str, Any]]) -> None:
+    """Set the same fields of several calls, each to its own value, in one query. Final rows stay."""
+    if changes:
+        fields = [name.removesuffix("_id") for name in next(iter(changes.values()))]
+        calls = [Call(id=call, **values) for call, values in changes.items()]
+        Call.objects.running().bulk_update(calls, fields)
