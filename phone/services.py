@@ -9,7 +9,6 @@ import hashlib
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, TypeVar
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -88,23 +87,13 @@ def call_end_stale(*, now: datetime, still_for: timedelta = STILL_HEART) -> int:
 def request_take(*, request: Request, user: AbstractBaseUser, now: datetime) -> bool:
     """Claim an open request for `user`. False when somebody else was faster, or it is done."""
     # One conditional UPDATE decides between two people who press at once; no lock is held.
-    return _claimed(
-        Request.objects.untaken().filter(pk=request.pk).update(taken_by=user.pk, taken_at=now),
-    )
+    return _claimed(Request.objects.untaken().filter(pk=request.pk).update(taken_by=user.pk, taken_at=now))
 
 
 def request_done(*, request: Request, user: AbstractBaseUser, now: datetime) -> bool:
     """Mark an open request as done by `user`, who also takes it if nobody had. False when it was done."""
-    return _claimed(
-        Request.objects.open()
-        .filter(pk=request.pk)
-        .update(
-            done_by=user.pk,
-            done_at=now,
-            taken_by=Case(When(taken_at__isnull=True, then=Value(user.pk)), default=F("taken_by")),
-            taken_at=Coalesce(F("taken_at"), Value(now)),
-        ),
-    )
+    request_take(request=request, user=user, now=now)
+    return _claimed(Request.objects.open().filter(pk=request.pk).update(done_by=user.pk, done_at=now))
 
 
 def request_reopen(*, request: Request) -> bool:
@@ -260,7 +249,8 @@ def _put_requests(taken: list[RequestTaken]) -> None:
     new = [row for pk, row in rows.items() if pk not in known]
     if new:
         Request.objects.bulk_create(new, ignore_conflicts=True)
-        transaction.on_commit(partial(announce_requests, requests=[row.pk for row in new]), robust=True)
+        # Not a partial: Django names a robust callback that fails by an attribute that partials lack.
+        transaction.on_commit(lambda: announce_requests(requests=[row.pk for row in new]), robust=True)
     changed = [row for pk, row in rows.items() if pk in known]
     if changed:
         Request.objects.untaken().bulk_update(changed, [*REQUEST_CONTENT, "patient"])
