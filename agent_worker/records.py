@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from weakref import WeakKeyDictionary
 
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError
 
+from agent_worker.database import in_database
 from phone import services
 from phone.records import Record
 
@@ -115,11 +116,10 @@ class RecordWriter:
 
     async def _write_until_there(self, batch: list[Record]) -> None:
         """Write `batch`, retrying while the database is away. Raises what the database refuses for good."""
-        loop = asyncio.get_running_loop()
         pause = FIRST_RETRY
         while True:
             try:
-                return await loop.run_in_executor(None, self._write_in_thread, batch)
+                return await in_database(self._write, batch)
             except (OperationalError, InterfaceError) as trouble:
                 logger.warning(
                     "%d records could not be stored (%s); trying again in %.1f s.",
@@ -129,14 +129,6 @@ class RecordWriter:
                 )
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_RETRY)
-
-    def _write_in_thread(self, batch: list[Record]) -> None:
-        # A thread of the pool may hold a connection that the database has dropped since its last job.
-        close_old_connections()
-        try:
-            self._write(batch)
-        finally:
-            close_old_connections()
 
     def _settle(self, count: int) -> None:
         self._stored += count
