@@ -108,11 +108,12 @@ def shown_twice(moment: datetime, zone: ZoneInfo) -> bool:
 
 
 def evening_before_meets_a_closure(schedule: Schedule, moment: datetime) -> bool:
-    """Whether what the day before opened runs into the day of `moment`, and one of the two is a closure's day."""
-    day = moment.astimezone(ZoneInfo(schedule.zone)).date()
-    if not any(hours.closure_on(schedule, each) for each in (day - ONE_DAY, day)):
+    """Whether an evening past midnight could reach `moment` from a closure's day, or into one."""
+    local = moment.astimezone(ZoneInfo(schedule.zone))
+    if not any(hours.closure_on(schedule, each) for each in (local.date() - ONE_DAY, local.date())):
         return False
-    return any(closes.date() >= day for _, closes in hours.intervals_on(schedule, day - ONE_DAY))
+    stretches = (*schedule.week, *(each for closure in schedule.closures for each in closure.hours))
+    return any(each.closes <= each.opens and local.time() <= each.closes for each in stretches)
 
 
 @settings(max_examples=120, deadline=None)
