@@ -1,45 +1,110 @@
-"""Django settings, from `clinic.environment`."""
+"""Django's settings, made from `clinic.environment`. The demo needs none set; production has no default secret."""
 
+from datetime import timedelta
 from pathlib import Path
 
-from clinic.environment import Environment
+from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
-ENV = Environment()
+from clinic.environment import mail_settings, postgres_settings, read_environment
+from clinic.logging import logging_settings
+from clinic.secret_file import secret_from_file
+
+ENV = read_environment()
+DEMO = ENV.mode == "demo"
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = (BASE_DIR / ENV.data_dir).resolve()
-DEMO = ENV.mode == "demo"
+DATA_DIR.mkdir(parents=True, exist_ok=True)
 
-SECRET_KEY = ENV.secret_key or "demo"
+# -- Who may come in -----------------------------------------------------------------------------------------
 DEBUG = False
+SECRET_KEY = ENV.secret_key.get_secret_value() or secret_from_file(DATA_DIR / "keys" / "session-key")
 ALLOWED_HOSTS = ENV.allowed_hosts
+PORT = ENV.port
+PUBLIC_URL = str(ENV.public_url or (f"http://127.0.0.1:{PORT}" if DEMO else f"https://{ALLOWED_HOSTS[0]}")).rstrip(
+    "/"
+)
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+# Name and address together: nobody can lock a colleague out from elsewhere.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
+AXES_VERBOSE = False
+
+SESSION_COOKIE_AGE = int(timedelta(hours=10).total_seconds())
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
+SECURE_SSL_REDIRECT = not DEMO
+SECURE_HSTS_SECONDS = 0 if DEMO else int(timedelta(days=365).total_seconds())
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEMO
+X_FRAME_OPTIONS = "DENY"
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+# Unfold's pages evaluate Alpine expressions and carry inline styles.
+ADMIN_CONTENT_SECURITY_POLICY = {
+    "script-src": [SELF, UNSAFE_EVAL],
+    "style-src": [SELF, UNSAFE_INLINE],
+    "img-src": [SELF, "data:"],
+}
+
+# -- What the site is made of --------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
+    "unfold.contrib.import_export",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "servestatic",
     "django.contrib.staticfiles",
     "channels",
     "import_export",
     "phonenumber_field",
+    "auditlog",
+    "axes",
+    "csp",
     "clinic",
     "phone",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "clinic.middleware.ContentSecurityPolicyMiddleware",
+    "auditlog.middleware.AuditlogMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "clinic.urls"
 ASGI_APPLICATION = "clinic.asgi.application"
+WSGI_APPLICATION = "clinic.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -54,24 +119,89 @@ TEMPLATES = [
         },
     }
 ]
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = DATA_DIR / "static"
+# The demo serves what is in the tree; production what `collectstatic` has gathered, under hashed names.
+SERVESTATIC_USE_FINDERS = DEMO
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEMO
+        else "servestatic.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+MEDIA_ROOT = DATA_DIR / "media"
+
+# What staff change in the set-up is logged, with the change. Patients and calls have access records instead.
+AUDITLOG_INCLUDE_TRACKING_MODELS = (
+    "clinic.Clinic",
+    "clinic.OpeningInterval",
+    "clinic.Closure",
+    "clinic.ClosureInterval",
+    "phone.PhoneSettings",
+    "phone.Wording",
+    "phone.Menu",
+    "phone.MenuOption",
+    "phone.PhoneLine",
+    {"model": "auth.User", "exclude_fields": ["password", "last_login"], "m2m_fields": ["groups"]},
+    {"model": "auth.Group", "m2m_fields": ["permissions"]},
+)
+
+# -- Where things are kept and how processes talk ------------------------------------------------------------
 DATABASES = {
-    "default": {
+    "default": postgres_settings(ENV.database_url, pool=ENV.database_pool)
+    if ENV.database_url
+    else {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": DATA_DIR / "clinic.sqlite3",
         "OPTIONS": {
+            # Writers queue for up to 20 s; without IMMEDIATE two that read first would refuse each other.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         },
     }
 }
-CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = str(ENV.redis_url) if ENV.redis_url else ""
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+CHANNEL_LAYERS = {
+    "default": {
+        # PubSub subscribes again when Redis restarts; the plain Redis layer forgets its groups.
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL]},
+    }
+    if REDIS_URL
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+}
+CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_BROKER_TRANSPORT_OPTIONS = {} if REDIS_URL else {"polling_interval": 0.05}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {}
+
+# -- Telephone -----------------------------------------------------------------------------------------------
+PHONE_PAGE_ENABLED = DEMO or ENV.phone_page
+PHONE_PAGE_MICROPHONE = False
+PHONE_CALLS_PER_MINUTE = ENV.phone_calls_per_minute
+PHONENUMBER_DEFAULT_REGION = "US"
+PHONENUMBER_DB_FORMAT = "E164"
+
+# -- Mail, logs, language ------------------------------------------------------------------------------------
+globals().update(mail_settings(ENV.smtp_url))
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = ENV.mail_from
+LOGGING = logging_settings(level=ENV.log_level, as_json=not DEMO)
+IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
-STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
-PHONENUMBER_DEFAULT_REGION = "US"
-PHONENUMBER_DB_FORMAT = "E164"
-IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
