@@ -5,10 +5,18 @@ A `PhonePlan` is what `PlanVersion.content` holds as JSON: `PhonePlan.model_vali
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
+from clinic import hours
 from clinic.hours import Frozen, Schedule
+from phone import phrases as words
+
+LANGUAGE_KEYS = "98765432"
+"""The keys that switch the language, for the second language, the third, and so on."""
 
 Action = Literal[
     "say",
@@ -89,6 +97,27 @@ class Menu(Frozen):
         """The option that `keys` choose, or None."""
         return next((option for option in self.options if option.key == keys), None)
 
+    def match_speech(
+        self, text: str, language: str, phrases: Mapping[str, tuple[str, ...]] | None = None
+    ) -> MenuOption | None:
+        """The option that `text`, spoken or typed in `language`, chooses; None when none or several fit.
+
+        Counted are the option's label, the words that staff gave it, the words of `phrases` for its action
+        (a plan's `phrases[language]`; the product's own by default), and its key said as a number.
+        """
+        table = words.default_phrases(language) if phrases is None else phrases
+        names = {
+            position: words.OptionWords(
+                key=option.key,
+                label=option.label.get(language, ""),
+                own=option.phrases.get(language, ()),
+                action=table.get(f"action_{option.action}", ()),
+            )
+            for position, option in enumerate(self.options)
+        }
+        position = words.best_option(table, names, text, language)
+        return None if position is None else self.options[position]
+
 
 class PhonePlan(Frozen):
     """One clinic's phone, frozen. `wording` and `phrases` are language → key → text, complete."""
@@ -111,3 +140,29 @@ class PhonePlan(Frozen):
             if menu.name == name:
                 return menu
         raise KeyError(name)
+
+    def is_open(self, at: datetime) -> bool:
+        """Whether the clinic is open at `at` (aware)."""
+        return hours.is_open(self.schedule, at)
+
+    def menu_at(self, at: datetime) -> Menu:
+        """The menu that callers get at `at` (aware). Raises KeyError when the plan has none."""
+        closed = bool(self.closed_menu) and not self.is_open(at)
+        return self.menu(self.closed_menu if closed else self.main_menu)
+
+    @property
+    def language_keys(self) -> dict[str, str]:
+        """Key → language, for callers who are greeted in the clinic's first language."""
+        return self.language_offers(self.clinic.languages[0]) if self.clinic.languages else {}
+
+    def language_offers(self, language: str) -> dict[str, str]:
+        """Key → each other language, for callers who hear `language`: 9, then 8, 7 and so on."""
+        others = [other for other in self.clinic.languages if other != language]
+        return dict(zip(LANGUAGE_KEYS, others, strict=False))
+
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of the plan's content: equal for equal plans, whatever order their JSON came in."""
+        content = json.dumps(
+            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        )
+        return hashlib.sha256(content.encode()).hexdigest()

@@ -1,0 +1,85 @@
+"""Every text that a plan can say without knowing the clock or the caller, so that its audio can be ready."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from phone.plan import MenuOption, PhonePlan
+from phone.wording.prompts import label, menu_prompt, phone_number, say_offer, staff_text
+from phone.wording.texts import FIXED_PLACEHOLDERS, WORDING_KEYS, digit_clips, placeholders, say, template
+from phone.wording.times import time_of_day, week
+from phone.wording.utterance import Sensitive, Utterance, plain
+
+_UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+_READ_BACK = frozenset({"digits", "number"})
+
+
+def fixed_utterances(plan: PhonePlan) -> Iterator[tuple[str, str]]:
+    """Each (language, text of a part) once, of everything that needs neither clock nor caller."""
+    seen: set[tuple[str, str]] = set()
+    for language in plan.clinic.languages:
+        for text in _texts(plan, language):
+            if (language, text) not in seen:
+                seen.add((language, text))
+                yield language, text
+
+
+def _texts(plan: PhonePlan, language: str) -> Iterator[str]:
+    for utterance in _utterances(plan, language):
+        yield from (part.text for part in utterance.parts if not part.sensitive and _UNKNOWN not in part.text)
+    yield from digit_clips(language)
+
+
+def _utterances(plan: PhonePlan, language: str) -> Iterator[Utterance]:
+    for key in WORDING_KEYS:
+        yield from _without_values(plan, key, language)
+    for menu in plan.menus:
+        for keys in (True, False):
+            yield menu_prompt(plan, menu, language, keys=keys)
+        for option in menu.options:
+            yield from _option(plan, option, language)
+    for keys in (True, False):
+        # Rendered in the offered language, said in the other ones.
+        for speaking in plan.clinic.languages:
+            for key, offered in plan.language_offers(speaking).items():
+                if offered == language:
+                    yield say_offer(plan, key, offered, keys=keys)
+    for closure in plan.schedule.closures:
+        yield plain(staff_text(closure.message, plan, language), language)
+    yield from _facts(plan, language)
+    yield from _hours(plan, language)
+
+
+def _without_values(plan: PhonePlan, key: str, language: str) -> Iterator[Utterance]:
+    """The parts of a sentence that stay the same whatever is filled in."""
+    names = placeholders(template(plan, key, language)) - {"clinic"}
+    if names & FIXED_PLACEHOLDERS:
+        return
+    values: dict[str, str | Sensitive] = dict.fromkeys(names, _UNKNOWN)
+    if not key.startswith("person_"):
+        values |= {name: Sensitive("0") for name in names & _READ_BACK}
+    yield say(plan, key, language, **values)
+
+
+def _option(plan: PhonePlan, option: MenuOption, language: str) -> Iterator[Utterance]:
+    yield plain(staff_text(option.message, plan, language), language)
+    yield say(plan, "receptionist_topic", language, topic=option.topic or label(plan, option, language))
+
+
+def _facts(plan: PhonePlan, language: str) -> Iterator[Utterance]:
+    if plan.clinic.office_number:
+        number = phone_number(language, plan.clinic.office_number)
+        yield say(plan, "person_number", language, number=number)
+    if plan.clinic.address:
+        yield say(plan, "address", language, address=plan.clinic.address)
+
+
+def _hours(plan: PhonePlan, language: str) -> Iterator[Utterance]:
+    """The week, and the sentences about now for each time at which the clinic opens or closes."""
+    yield week(plan, language)
+    for interval in plan.schedule.week:
+        opens = time_of_day(plan, language, interval.opens)
+        closes = time_of_day(plan, language, interval.closes)
+        yield say(plan, "hours_open_now", language, time=closes)
+        yield say(plan, "hours_opens_today", language, time=opens)
+        yield say(plan, "hours_opens_tomorrow", language, time=opens)

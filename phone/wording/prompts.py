@@ -1,0 +1,104 @@
+"""Whole prompts, composed from the plan's sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import phonenumbers
+
+from clinic import hours
+from phone.plan import Menu, MenuOption, PhonePlan
+from phone.wording.texts import say
+from phone.wording.times import spoken_list
+from phone.wording.utterance import Utterance, joined, plain
+
+
+def staff_text(texts: dict[str, str], plan: PhonePlan, language: str) -> str:
+    """What staff wrote in `language`, else in the clinic's first language, else nothing."""
+    return (texts.get(language, "") or texts.get(plan.clinic.languages[0], "")).strip()
+
+
+def greeting(plan: PhonePlan, language: str, at: datetime, *, keys: bool) -> Utterance:
+    """The emergency sentence, who this is, whether the office is closed, and the other languages."""
+    return joined(
+        (
+            say(plan, "emergency", language),
+            say(plan, "greeting", language),
+            closed_notice(plan, language, at),
+            *(
+                say_offer(plan, key, other, keys=keys)
+                for key, other in plan.language_offers(language).items()
+            ),
+        )
+    )
+
+
+def closed_notice(plan: PhonePlan, language: str, at: datetime) -> Utterance:
+    """That the office is closed at `at`, in the day's own words if it has some; empty when open."""
+    if plan.is_open(at):
+        return Utterance()
+    closure = hours.closure_at(plan.schedule, at)
+    message = staff_text(closure.message, plan, language) if closure else ""
+    return plain(message, language) if message else say(plan, "closed_now", language)
+
+
+def say_offer(plan: PhonePlan, key: str, language: str, *, keys: bool) -> Utterance:
+    """The offer to go on in `language`, in that language."""
+    offer = say(plan, "language_offer" if keys else "language_offer_voice", language, key=key)
+    return offer.in_language(language)
+
+
+def consent_question(plan: PhonePlan, language: str, *, keys: bool) -> Utterance:
+    """The question, or the notice, that the clinic's policy wants; empty where nothing is ever recorded."""
+    match plan.consent.policy:
+        case "ask":
+            return say(plan, "consent_question" if keys else "consent_question_voice", language)
+        case "notice":
+            return say(plan, "consent_notice", language)
+        case "off":
+            return Utterance()
+
+
+def menu_prompt(plan: PhonePlan, menu: Menu, language: str, *, keys: bool) -> Utterance:
+    """The menu's introduction, its options in order, and how to reach a person."""
+    return plain(staff_text(menu.intro, plan, language), language) + joined(
+        _choices(plan, menu, language, keys)
+    )
+
+
+def _choices(plan: PhonePlan, menu: Menu, language: str, keys: bool) -> Iterator[Utterance]:
+    if keys:
+        for option in menu.options:
+            yield say(plan, "menu_option", language, label=label(plan, option, language), key=option.key)
+        if menu.match_key("0") is None:
+            yield say(plan, "menu_person", language)
+        return
+    if labels := [label(plan, option, language) for option in menu.options]:
+        yield say(plan, "menu_choices_voice", language, choices=spoken_list(labels, language, style="or"))
+    yield say(plan, "menu_person_voice", language)
+
+
+def label(plan: PhonePlan, option: MenuOption, language: str) -> str:
+    """The option's name as callers hear it."""
+    return staff_text(option.label, plan, language)
+
+
+def phone_number(language: str, e164: str) -> str:
+    """A number as it is said in its own country, digit by digit: `5 5 5, 0 1 0, 1 2 3 4`.
+
+    `e164` has its country code. Wrapped in `Sensitive`, its digits come from clips and are never shown.
+    Raises phonenumbers.NumberParseException for anything else.
+    """
+    number = phonenumbers.parse(e164)
+    national = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+    groups = "".join(char if char.isdigit() else " " for char in national).split()
+    if len(groups) == 1:
+        groups = _grouped(groups[0])
+    return ", ".join(" ".join(group) for group in groups)
+
+
+def _grouped(digits: str) -> list[str]:
+    """Threes, and the last four together."""
+    head, tail = digits[:-4], digits[-4:]
+    return [*(head[start : start + 3] for start in range(0, len(head), 3)), tail]
