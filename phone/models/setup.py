@@ -81,6 +81,12 @@ class PhoneSettings(models.Model):
     invalid_limit = models.PositiveSmallIntegerField("wrong entries before help", default=3)
     no_input_limit = models.PositiveSmallIntegerField("silences before help", default=3)
     too_short_limit = models.PositiveSmallIntegerField("too short entries before help", default=3)
+    no_emergency_sentence = models.BooleanField(
+        "callers hear no emergency sentence",
+        default=False,
+        help_text="Tick this only if it is meant to be so. Without the tick, a plan that never tells callers "
+        "what to do in an emergency is not published.",
+    )
     max_call_seconds = models.PositiveIntegerField("longest call, in seconds", default=1800)
     calls_at_once = models.PositiveSmallIntegerField(default=20, validators=[MaxValueValidator(200)])
     receptionist_facts = models.TextField(
@@ -200,10 +206,19 @@ class PlanVersion(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     note = models.CharField(max_length=200, blank=True)
+    restores = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="The older version that this one brought back.",
+    )
 
     class Meta:
         ordering = ["clinic", "-number"]
         constraints = [models.UniqueConstraint(fields=["clinic", "number"], name="one_plan_per_number")]
+        permissions = [("publish_plan", "Can publish what callers hear and bring back older versions")]
 
     def __str__(self) -> str:
         return f"{self.clinic} plan {self.number}"

@@ -1,0 +1,24 @@
+"""What the phone does in the background, by Celery."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from phone import notifications, publishing, services
+
+
+@shared_task(name="phone.tasks.publish_due")
+def publish_due() -> int:
+    """Publish the plans whose date has come. Run it every minute. Returns how many went live."""
+    return len(publishing.publish_due())
+
+
+@shared_task(name="phone.tasks.mail_new_requests")
+def mail_new_requests() -> int:
+    """Mail the office about new requests. Sent when one comes in; run it every minute for failed ones."""
+    return notifications.mail_new_requests(now=timezone.now())
+
+
+@shared_task(name="phone.tasks.end_stale_calls")
+def end_stale_calls() -> int:
+    """Give calls whose worker died their final row. Run it every 30 seconds. Returns how many there were."""
+    return services.call_end_stale(now=timezone.now())
