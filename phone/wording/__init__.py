@@ -6,7 +6,9 @@ from phone.wording.prompts import (
     closed_notice,
     consent_question,
     greeting,
+    label,
     menu_prompt,
+    option_message,
     phone_number,
 )
 from phone.wording.texts import (
@@ -36,9 +38,11 @@ __all__ = [
     "due_at",
     "fixed_utterances",
     "greeting",
+    "label",
     "menu_prompt",
     "moment",
     "office_hours",
+    "option_message",
     "phone_number",
     "placeholders",
     "say",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phone.plan import MenuOption, PhonePlan
-from phone.wording.prompts import label, menu_prompt, phone_number, say_offer, staff_text
+from phone.wording.prompts import label, menu_prompt, option_message, phone_number, say_offer, staff_text
 from phone.wording.texts import FIXED_PLACEHOLDERS, WORDING_KEYS, digit_clips, placeholders, say, template
 from phone.wording.times import time_of_day, week
 from phone.wording.utterance import Sensitive, Utterance, plain
@@ -62,7 +62,7 @@ def _without_values(plan: PhonePlan, key: str, language: str) -> Iterator[Uttera
 
 
 def _option(plan: PhonePlan, option: MenuOption, language: str) -> Iterator[Utterance]:
-    yield plain(staff_text(option.message, plan, language), language)
+    yield option_message(plan, option, language)
     yield say(plan, "receptionist_topic", language, topic=option.topic or label(plan, option, language))
 
 

@@ -84,6 +84,11 @@ def label(plan: PhonePlan, option: MenuOption, language: str) -> str:
     return staff_text(option.label, plan, language)
 
 
+def option_message(plan: PhonePlan, option: MenuOption, language: str) -> Utterance:
+    """What an option of action `say` says."""
+    return plain(staff_text(option.message, plan, language), language)
+
+
 def phone_number(language: str, e164: str) -> str:
     """A number as it is said in its own country, digit by digit: `5 5 5, 0 1 0, 1 2 3 4`.
 

@@ -40,10 +40,9 @@ def placeholders(text: str) -> frozenset[str]:
     return frozenset(_PLACEHOLDER.findall(text))
 
 
-@cache
-def default_wording(language: str) -> Mapping[str, str]:
+def default_wording(language: str) -> dict[str, str]:
     """The product's own sentences, key → text. Raises FileNotFoundError for another language."""
-    return load(f"wording.{language}")
+    return dict(load(f"wording.{language}"))
 
 
 def _wording_keys() -> Iterator[WordingKey]:

@@ -157,7 +157,7 @@ def _days(plan: PhonePlan, language: str, weekdays: Iterable[int]) -> str:
     spoken: list[str] = []
     for first, last in _runs(weekdays):
         if last - first < 2:
-            spoken += [names[day] for day in range(first, last + 1)]
+            spoken += load("formats")[language]["every_day"][first : last + 1]
         else:
             ends = {"first": names[first], "last": names[last]}
             spoken.append(filled(plan, "hours_day_range", language, **ends))
