@@ -1,0 +1,238 @@
+"""Prompts as audio: rendered once per text and voice, kept on disk and in memory, never in the keys' way.
+
+A prompt that was not rendered ahead is rendered in the call, in a thread, within a time limit. Where nothing
+can speak at all, a prompt is silence of the time that reading takes, and the words stand on the screen.
+
+Digits that a caller entered are spoken word by word from clips of every digit. They come from this machine's
+own voice only, and what is kept (the clips of all ten digits) says nothing of what anybody entered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import tempfile
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+from livekit import rtc
+
+from agent_worker import pcm
+from agent_worker.voices import CannotSpeak, Voice
+from phone.plan import PhonePlan
+from phone.wording import Part, Utterance, fixed_utterances
+from phone.wording.texts import digit_clips
+
+logger = logging.getLogger(__name__)
+
+FRAME_SECONDS = 0.1
+ON_THE_SPOT_SECONDS = 2.0
+"""How long a caller waits for a prompt that was not rendered ahead, before going on without it."""
+
+MEMORY_BYTES = 64 * 1024 * 1024
+TOUCH_AFTER = timedelta(days=1)
+KEPT_UNUSED = timedelta(days=60)
+
+
+class Prompts(Protocol):
+    """What a call needs of prompts."""
+
+    def audio(self, utterance: Utterance, language: str) -> AsyncIterator[rtc.AudioFrame]:
+        """The audio of `utterance`, for `session.say(text, audio=…)`: all of it at once, unpaced."""
+
+    def seconds(self, utterance: Utterance, language: str) -> float:
+        """How long `utterance` takes: known where it was rendered, estimated where not."""
+
+
+class SilentPrompts:
+    """Prompts that render nothing: silence of the estimated length, for calls on a simulated clock."""
+
+    async def audio(self, utterance: Utterance, language: str) -> AsyncIterator[rtc.AudioFrame]:
+        for frame in pcm.frames(pcm.silence(self.seconds(utterance, language)), seconds=60.0):
+            yield frame
+
+    def seconds(self, utterance: Utterance, language: str) -> float:
+        return pcm.reading_time(utterance.spoken)
+
+
+class PromptStore:
+    """Prompts on disk and in memory.
+
+    `local` is this machine's voice; None where it has none. `ahead` is another voice, better and slower, that
+    is used only to render fixed texts ahead of calls (`render`); its clips go first. Methods may be called
+    from any thread; those of `Prompts` and `preload` belong to an event loop and never block it.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        local: Voice | None,
+        ahead: Voice | None = None,
+        on_the_spot_seconds: float = ON_THE_SPOT_SECONDS,
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:
+        self._directory = directory
+        self._local = local
+        self._ahead = ahead
+        self._on_the_spot_seconds = on_the_spot_seconds
+        self._memory = _Memory(memory_bytes)
+        self._rendering: dict[tuple[str, str], Future[bytes]] = {}
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="prompts")
+
+    async def audio(self, utterance: Utterance, language: str) -> AsyncIterator[rtc.AudioFrame]:
+        # All missing parts are begun before the first is waited for.
+        clips = [(part, self._clip(part, language)) for part in utterance.parts]
+        for part, clip in clips:
+            sound = clip if isinstance(clip, bytes) else await self._in_time(part, clip)
+            for frame in pcm.frames(sound, FRAME_SECONDS):
+                yield frame
+
+    def seconds(self, utterance: Utterance, language: str) -> float:
+        return sum(self._part_seconds(part, language) for part in utterance.parts)
+
+    async def preload(self, plan: PhonePlan) -> None:
+        """Bring everything into memory that calls on `plan` can need; render what is missing."""
+        clips = [self._clip(Part(text), language) for language, text in fixed_utterances(plan)]
+        waiting = [asyncio.wrap_future(clip) for clip in clips if isinstance(clip, Future)]
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    def render(self, plan: PhonePlan) -> int:
+        """Render what calls on `plan` can need and is not on disk yet. Blocks. Returns how many clips exist.
+
+        The voice for rendering ahead speaks all but the digits; where it cannot, the local one does.
+        """
+        digits = {language: frozenset(digit_clips(language)) for language in plan.clinic.languages}
+        return sum(
+            self._render_ahead(text, language, digit=text in digits[language])
+            for language, text in fixed_utterances(plan)
+        )
+
+    def forget_unused(self, older_than: timedelta = KEPT_UNUSED) -> int:
+        """Delete clips that no call used for so long: sentences of past dates, of wording since changed."""
+        oldest = time.time() - older_than.total_seconds()
+        unused = [path for path in self._directory.glob("*/*") if path.stat().st_mtime < oldest]
+        for path in unused:
+            path.unlink(missing_ok=True)
+        return len(unused)
+
+    def close(self) -> None:
+        """Stop rendering. What is queued is dropped."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _clip(self, part: Part, language: str) -> bytes | Future[bytes]:
+        """The sound of `part` if it is in memory, else the promise of it."""
+        language = part.language or language
+        key = (language, part.text)
+        if (sound := self._memory.get(key)) is not None:
+            return sound
+        with self._lock:
+            if key in self._rendering:
+                return self._rendering[key]
+            future = self._rendering[key] = self._threads.submit(self._load, part, language)
+        future.add_done_callback(lambda _: self._rendering.pop(key, None))
+        return future
+
+    async def _in_time(self, part: Part, clip: Future[bytes]) -> bytes:
+        try:
+            # Shielded: others may wait for the same clip, and the next call is glad of it.
+            return await asyncio.wait_for(
+                asyncio.shield(asyncio.wrap_future(clip)), self._on_the_spot_seconds
+            )
+        except (TimeoutError, CannotSpeak) as error:
+            logger.warning("a prompt could not be spoken: %s", type(error).__name__)
+            return pcm.silence(pcm.reading_time(part.text))
+
+    def _part_seconds(self, part: Part, language: str) -> float:
+        sound = self._memory.get((part.language or language, part.text))
+        return pcm.reading_time(part.text) if sound is None else pcm.seconds_of(sound)
+
+    def _load(self, part: Part, language: str) -> bytes:
+        """From disk, or rendered by the local voice. Blocks."""
+        key = (language, part.text)
+        sound = self._from_disk(part.text, language)
+        if sound is None:
+            if self._local is None:
+                raise CannotSpeak("this machine has no voice")
+            sound = self._local.render(part.text, language)
+            if part.sensitive:
+                return sound
+            self._to_disk(self._local, part.text, language, sound)
+        self._memory.put(key, sound)
+        return sound
+
+    def _render_ahead(self, text: str, language: str, *, digit: bool) -> bool:
+        voices = [None if digit else self._ahead, self._local]
+        for voice in filter(None, voices):
+            if self._read(self._path(voice, text, language)) is not None:
+                return True
+            try:
+                self._to_disk(voice, text, language, voice.render(text, language))
+            except CannotSpeak as error:
+                logger.warning("the voice %s failed ahead of calls: %s", voice.name, error)
+            else:
+                return True
+        return False
+
+    def _from_disk(self, text: str, language: str) -> bytes | None:
+        for voice in filter(None, (self._ahead, self._local)):
+            if (sound := self._read(self._path(voice, text, language))) is not None:
+                return sound
+        return None
+
+    def _read(self, path: Path) -> bytes | None:
+        try:
+            sound = path.read_bytes()
+            if time.time() - path.stat().st_mtime > TOUCH_AFTER.total_seconds():
+                path.touch()
+        except OSError:
+            return None
+        return sound if sound and len(sound) % pcm.SAMPLE_BYTES == 0 else None
+
+    def _to_disk(self, voice: Voice, text: str, language: str, sound: bytes) -> None:
+        path = self._path(voice, text, language)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Another process may read or write the same clip at this moment: it sees all of it or nothing.
+            with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+                file.write(sound)
+            Path(file.name).replace(path)
+        except OSError as error:
+            logger.warning("a prompt could not be kept: %s", type(error).__name__)
+
+    def _path(self, voice: Voice, text: str, language: str) -> Path:
+        identity = "\0".join([voice.name, language, str(pcm.SAMPLE_RATE), text])
+        digest = hashlib.sha256(identity.encode()).hexdigest()
+        return self._directory / digest[:2] / f"{digest}.pcm"
+
+
+class _Memory:
+    """The clips used last, up to a number of bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._clips: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[str, str]) -> bytes | None:
+        with self._lock:
+            if key in self._clips:
+                self._clips.move_to_end(key)
+            return self._clips.get(key)
+
+    def put(self, key: tuple[str, str], sound: bytes) -> None:
+        with self._lock:
+            self._size += len(sound) - len(self._clips.pop(key, b""))
+            self._clips[key] = sound
+            while self._size > self._limit:
+                _, oldest = self._clips.popitem(last=False)
+                self._size -= len(oldest)
