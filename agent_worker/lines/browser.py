@@ -4,7 +4,7 @@ The protocol. Text frames are JSON objects with a `type`; binary frames are mono
 
 | from the page | |
 |---|---|
-| `{"type": "key", "key": "1", "id": "…"}` | a key was pressed; `id` is the same when the press is sent again |
+| `{"type": "key", "key": "1", "id": "…"}` | a key; `id` is the same when the press is sent again |
 | `{"type": "text", "text": "…"}` | the caller typed in place of speaking, at most `MAX_TEXT` characters |
 | `{"type": "mic", "on": true}` | the caller switched the microphone on or off |
 | `{"type": "hangup"}` | the caller hung up |
@@ -16,11 +16,13 @@ The protocol. Text frames are JSON objects with a `type`; binary frames are mono
 | `{"type": "clear"}` | drop all audio that was not played yet |
 | `{"type": "listen", "on": true}` | the call wants the microphone, or no longer |
 | `{"type": "event", "event": {…}}` | what happened, in the shape of `simulate_call --json` |
-| `{"type": "state", "state": "in_call"}` | the line is up; later `ended` or `busy`, with `reason` (the outcome) |
+| `{"type": "state", "state": "in_call"}` | the line is up |
+| `{"type": "state", "state": "ended", "reason": "…"}` | the call is over (or `busy`) with this outcome |
 
-The socket is closed with 1000 after a call. A bad message closes its own socket and nothing else: 1003 unknown
-type, 1007 not what the table says, 1008 too many messages, 1009 too long; 1013 too many calls from one address
-(RFC 6455 section 7.4.1 and the IANA registry of close codes).
+The socket is closed with 1000 after a call. A bad message closes its own socket and nothing else: 1003 for
+an unknown type, 1007 for what is not as the table says, 1008 for too many messages, 1009 for one that is too
+long. 1011 is a call that failed, 1013 too many calls from one address (RFC 6455 section 7.4.1, and IANA's
+registry of close codes).
 """
 
 from __future__ import annotations
@@ -134,12 +136,12 @@ class Microphone(AudioInput):
 
 
 class BrowserLine:
-    """A `lines.base.Line` on a WebSocket. `dialled` is the number that the page stands for, E.164 or empty."""
+    """A `lines.base.Line` on a WebSocket. Nobody dialled a number: the call goes to the first line."""
 
-    def __init__(self, send: Send, *, dialled: str = "") -> None:
+    def __init__(self, send: Send) -> None:
         self.origin = "browser"
         self.caller = ""
-        self.dialled = dialled
+        self.dialled = ""
         self.keys_forwarded = True
         self.outbox = Outbox(send)
         self._microphone = Microphone()
@@ -238,7 +240,7 @@ class BrowserLine:
         self._microphone.close()
 
     def close(self, code: int, reason: str = "") -> None:
-        """Close the socket, and say how the call ended if it ended well (1000). Only the first time counts."""
+        """Close the socket; with 1000, say how the call ended first. Only the first time counts."""
         if self._closed:
             return
         self._closed = True

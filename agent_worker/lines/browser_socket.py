@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http.request import validate_host
@@ -110,9 +110,9 @@ def origin_allowed(scope: Mapping[str, Any]) -> bool:
 class BrowserSockets:
     """The ASGI application behind the phone page's socket: one call per socket, all in one event loop.
 
-    `answer` runs one whole call on the line it gets and returns when that call is over. Whatever ends the socket
-    (a closed tab, a dead connection, a bad message, the server's shutdown) is a hang-up to the call, and the
-    socket's task lives until the call has written its last row.
+    `answer` runs one whole call on the line it gets and returns when that call is over. Whatever ends the
+    socket (a closed tab, a dead connection, a bad message, the server's shutdown) is a hang-up to the call,
+    and the socket's task lives until the call has written its last row.
     """
 
     def __init__(self, answer: Answer) -> None:
@@ -131,9 +131,7 @@ class BrowserSockets:
             reason = "Too many calls from here in a short time. Please call again in a minute."
             await send({"type": "websocket.close", "code": 1013, "reason": reason})
             return
-        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        line = BrowserLine(send, dialled=query.get("dialled", [""])[0][:20])
-        await self._run(line, receive)
+        await self._run(BrowserLine(send), receive)
 
     async def hang_up_all(self) -> None:
         """Hang up every call, and wait until each has written its last row (at most `LAST_ROW_SECONDS`)."""

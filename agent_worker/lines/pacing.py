@@ -24,9 +24,10 @@ needs no other buffering."""
 class PacedAudio(AudioOutput):
     """An audio sink that hands out 20 ms frames at the pace at which they are heard.
 
-    livekit-agents pushes a whole prompt at once and ends it with `flush()`; `clear_buffer()` silences it. Frames
-    go out through `send`, `LEAD` seconds early; `clear` tells the far end to drop what it has not played yet. All
-    timing is `loop.time()`. Call `close()` when the line is gone: from then on whatever is pushed counts as cut.
+    livekit-agents pushes a whole prompt at once and ends it with `flush()`; `clear_buffer()` silences it.
+    Frames go out through `send`, `LEAD` seconds early; `clear` tells the far end to drop what it has not
+    played yet. All timing is `loop.time()`. Call `close()` when the line is gone: from then on what is pushed
+    counts as cut.
     """
 
     def __init__(self, *, send: Callable[[bytes], None], clear: Callable[[], None]) -> None:

@@ -41,8 +41,9 @@ export function note(event) {
 
 /** Why the line is closed: see `Line` for what comes in. */
 export function ending({ code, reason, wasUp, outcome, hungUp }) {
-  if (code === 1000) return OUTCOMES[outcome] ?? (hungUp ? "You hung up." : "The call has ended.");
+  if (code === 1000 && outcome) return OUTCOMES[outcome] ?? (hungUp ? "You hung up." : "The call has ended.");
   if (hungUp) return "You hung up.";
+  if (code === 1000) return "Nobody could take the call. Please call again later.";
   if (code === 1001 || code === 1012) return "The phone line is being restarted. Please call again in a minute.";
   if (code >= 1003 && code !== 1006 && reason) return reason;
   if (wasUp) return "The connection was lost, and the call has ended. Please call again.";

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -48,9 +49,9 @@ class PhoneServer:
     async def answer(self, line: Line) -> None:
         await self.call(line)
 
-    def dial(self, *, path: str = "/phone/line/", origin: str | None = None) -> connect:
+    def dial(self, *, origin: str | None = None) -> connect:
         host = self.address.removeprefix("ws://")
-        return connect(self.address + path, origin=origin or f"http://{host}")  # type: ignore[arg-type]
+        return connect(f"{self.address}/phone/line/", origin=origin or f"http://{host}")  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -59,13 +60,12 @@ async def phone(settings: Settings) -> AsyncIterator[PhoneServer]:
     settings.PHONE_CALLS_PER_MINUTE = 1000
     settings.ALLOWED_HOSTS = ["127.0.0.1"]
     phone = PhoneServer()
-    config = uvicorn.Config(phone.sockets, port=0, log_level="error", ws_per_message_deflate=False)
+    # Callers who connect before the server has begun wait in the socket's queue.
+    listening = socket.create_server(("127.0.0.1", 0))
+    phone.address = "ws://{}:{}".format(*listening.getsockname())
+    config = uvicorn.Config(phone.sockets, lifespan="off", log_level="error", ws_per_message_deflate=False)
     server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    phone.address = f"ws://127.0.0.1:{port}"
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
     yield phone
     server.should_exit = True
     await serving
@@ -381,21 +381,26 @@ async def test_however_the_caller_goes_the_call_may_write_its_last_row(phone: Ph
 
 async def test_many_callers_at_once_each_hear_their_own_clinic(phone: PhoneServer) -> None:
     async def call(line: Line) -> None:
+        texts: asyncio.Queue[str] = asyncio.Queue()
+        line.on_text(texts.put_nowait)
+        text = await texts.get()
         await say(line, 0.2)
-        line.show({"event": "call", "line": line.dialled})
+        line.show({"event": "speech", "text": text})
         await line.hang_up()
 
-    async def caller(number: int) -> tuple[int, str]:
+    async def caller(name: str) -> tuple[int, str]:
         frames = 0
-        dialled = ""
-        async with phone.dial(path=f"/phone/line/?dialled=%2B1555{number:04}") as socket:
-            async for message in socket:
+        said = ""
+        async with phone.dial() as line:
+            await line.send(json.dumps({"type": "text", "text": name}))
+            async for message in line:
                 if isinstance(message, bytes):
                     frames += 1
                 elif (event := json.loads(message).get("event")) is not None:
-                    dialled = event["line"]
-        return frames, dialled
+                    said = event["text"]
+        return frames, said
 
     phone.call = call
-    heard = await asyncio.gather(*(caller(number) for number in range(20)))
-    assert heard == [(10, f"+1555{number:04}") for number in range(20)]
+    names = [f"caller {number}" for number in range(20)]
+    heard = await asyncio.gather(*(caller(name) for name in names))
+    assert heard == [(10, name) for name in names]
