@@ -1,0 +1,131 @@
+"""Answering one call: load the plan, start the session, run the flow, and write the final row however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from livekit.agents import AgentSession, ToolError
+
+from agent_worker.call_flow import CallFlow
+from agent_worker.clock import CallClock
+from agent_worker.conversation import Conversation
+from agent_worker.database import in_database
+from agent_worker.ids import uuid7
+from agent_worker.keypad import KeypadListener
+from agent_worker.lines.base import Line
+from agent_worker.prompts import Prompts
+from agent_worker.speech import Speech, session_options
+from agent_worker.timeline import CallTimeline, Writer
+from phone.publishing import LoadedPlan, live_plan
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 5.0
+
+
+@dataclass
+class Desk:
+    """What all calls of a process share."""
+
+    prompts: Prompts
+    writer: Writer
+    speech: Speech
+    live_calls: int = field(default=0, init=False)
+
+
+async def answer(line: Line, desk: Desk) -> None:
+    """Run one whole call on `line`; returns when it is over and its final row is stored. Never raises."""
+    try:
+        loaded = await in_database(live_plan, line.dialled)
+        if loaded is None:
+            log.error("no published plan for the dialled number: the call was not answered")
+        else:
+            await take_call(line, desk, loaded, answered_at=datetime.now(UTC))
+    except Exception:
+        log.exception("a call could not be answered")
+    finally:
+        await line.hang_up()
+
+
+async def take_call(
+    line: Line, desk: Desk, loaded: LoadedPlan, *, answered_at: datetime, language: str | None = None
+) -> None:
+    """Run one call on `line` with this plan.
+
+    `answered_at` (aware) sets the clinic's clock. `language` is the caller's, where they need not choose it.
+    """
+    desk.live_calls += 1
+    try:
+        await _run(line, desk, loaded, answered_at, language or loaded.plan.clinic.languages[0])
+    finally:
+        desk.live_calls -= 1
+
+
+async def _run(line: Line, desk: Desk, loaded: LoadedPlan, answered_at: datetime, language: str) -> None:
+    plan = loaded.plan
+    clock = CallClock(asyncio.get_running_loop(), answered_at)
+    timeline = CallTimeline(
+        call=uuid7(clock.now()), clinic_id=loaded.clinic_id, clock=clock, writer=desk.writer
+    )
+    timeline.watch(line.show)
+    listener = KeypadListener(clock.monotonic)
+    session: AgentSession[None] = AgentSession(**session_options(desk.speech))
+    conversation = Conversation(
+        line=line,
+        plan=plan,
+        clinic_id=loaded.clinic_id,
+        prompts=desk.prompts,
+        speech=desk.speech,
+        timeline=timeline,
+        clock=clock,
+        listener=listener,
+        session=session,
+        language=language,
+    )
+    flow = CallFlow(conversation)
+    flow.all_lines_busy = desk.live_calls > plan.calls_at_once
+    timeline.started(
+        line_id=loaded.line_id,
+        plan_version_id=loaded.version_id,
+        plan_version=loaded.version_number,
+        origin=line.origin,
+        dialled=loaded.number,
+        caller=line.caller,
+        language=language,
+        after_hours=not plan.is_open(clock.now()),
+    )
+    line.on_key(listener.press)
+    line.on_text(lambda text: listener.words(text, typed=True))
+    line.on_hang_up(flow.caller_gone)
+    limit = asyncio.get_running_loop().call_later(plan.max_call_seconds, flow.out_of_time)
+    heart = asyncio.create_task(_beat(timeline))
+    try:
+        session.output.audio = line.audio_output
+        session.input.audio = line.audio_input
+        await session.start(flow, record=False)
+        await flow.over.wait()
+    finally:
+        limit.cancel()
+        heart.cancel()
+        _final_row(conversation)
+        with contextlib.suppress(ToolError, RuntimeError):
+            await session.aclose()
+        await desk.writer.drain()
+
+
+def _final_row(conversation: Conversation) -> None:
+    progress, timeline = conversation.progress, conversation.timeline
+    for request in progress.requests.values():
+        if not request.confirmed:
+            timeline.request(request)
+    timeline.ended(outcome=progress.outcome, served=progress.served, step=progress.step)
+
+
+async def _beat(timeline: CallTimeline) -> None:
+    while True:
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+        timeline.heartbeat()

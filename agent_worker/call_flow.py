@@ -1,0 +1,274 @@
+"""THE CALL, top to bottom.
+
+`CallFlow` is the root agent; its `on_enter` is the call. Each step returns the next one, or None at the end. The order
+is here, the content is in the plan, and how a question is asked is in `agent_worker.question`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from livekit.agents import Agent
+
+from agent_worker import menu, receptionist
+from agent_worker.consent import Consent, ask_consent
+from agent_worker.conversation import Conversation
+from agent_worker.patient_id import identify_caller
+from agent_worker.question import Answer
+from agent_worker.request import Wish, take_request
+from phone import wording
+from phone.plan import MenuOption
+
+log = logging.getLogger(__name__)
+
+Step = Callable[[], Awaitable["Step | None"]]
+
+
+class CallFlow(Agent):
+    """One call on any line. Ends when `on_enter` returns, or when its task is cancelled by a hang-up."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        super().__init__(instructions="")
+        self.conversation = conversation
+        self.plan = conversation.plan
+        self._menus = [self.plan.menu_at(conversation.now())]
+        self._helped = False
+        self._running: asyncio.Task[None] | None = None
+        self._gone = False
+        self._too_long = False
+        self.all_lines_busy = False
+        """Set before the session starts when this call is one too many."""
+        self.over = asyncio.Event()
+        """Set when the call has nothing more to say."""
+
+    async def on_enter(self) -> None:
+        self._running = asyncio.current_task()
+        try:
+            if not self._gone:
+                await self.run()
+        except (asyncio.CancelledError, Exception) as error:
+            await self._interrupted(error)
+        finally:
+            self.over.set()
+
+    def caller_gone(self) -> None:
+        """The caller hung up: leave whatever step the call is in."""
+        self._gone = True
+        self._leave()
+
+    def out_of_time(self) -> None:
+        """The call has reached its longest duration: say so and end it."""
+        self._too_long = True
+        self._leave()
+
+    async def run(self) -> None:
+        """The call."""
+        if self.all_lines_busy:
+            await self.busy()
+            return
+        consent = await self.welcome()
+        if consent.decision == "refused" and self.plan.consent.on_refusal == "hang_up":
+            return
+        step: Step | None = self.person if consent.wants_person else self.menu
+        while step:
+            step = await step()
+
+    async def busy(self) -> None:
+        """Say that no line is free."""
+        self.conversation.progress.busy = True
+        await self.conversation.say(self.conversation.words("busy"), must_hear=True)
+
+    async def welcome(self) -> Consent:
+        """Greeting and consent, from the start again in the other language when the caller chooses one."""
+        while True:
+            await self.greet()
+            consent = await ask_consent(self.conversation)
+            if consent.language is None:
+                return consent
+            self.switch_language(consent.language)
+
+    async def greet(self) -> None:
+        """The emergency sentence, the clinic's name, "automated assistant", the languages."""
+        conversation = self.conversation
+        conversation.enter("greeting")
+        await conversation.say(
+            wording.greeting(self.plan, conversation.language, conversation.now(), keys=conversation.keys)
+        )
+
+    async def menu(self) -> Step | None:
+        """Offer the present menu."""
+        chosen = await menu.choose(self.conversation, self._menus[-1])
+        if isinstance(chosen, MenuOption):
+            return partial(self.identify, chosen) if chosen.identify_first else partial(self.act, chosen)
+        return self.after(chosen)
+
+    async def identify(self, option: MenuOption) -> Step | None:
+        """Ask for the patient ID, then do what the option says."""
+        if self.conversation.patient_id is None:
+            wish = await identify_caller(self.conversation)
+            if wish is not None:
+                return self.after(wish)
+        return partial(self.act, option)
+
+    async def act(self, option: MenuOption) -> Step | None:
+        """Do what the option says."""
+        conversation = self.conversation
+        match option.action:
+            case "say":
+                return await self.inform(wording.option_message(self.plan, option, conversation.language))
+            case "office_hours":
+                return await self.inform(self.office_hours())
+            case "receptionist":
+                return partial(self.receptionist, option.topic)
+            case "appointment" | "callback":
+                return partial(self.request, Wish(option.action, topic=option.topic))
+            case "person":
+                return self.person
+            case "urgent":
+                return self.urgent
+            case "submenu":
+                self._menus.append(self.plan.menu(option.target_menu))
+                return self.menu
+            case "repeat":
+                return self.menu
+            case "back":
+                return self.back
+            case "language":
+                self.switch_language(option.language)
+                await conversation.say(conversation.words("language_switched"))
+                return self.menu
+            case "hang_up":
+                return self.goodbye
+
+    async def inform(self, sentence: wording.Utterance) -> Step | None:
+        """Say what the caller asked for, and offer the menu again."""
+        self.conversation.progress.informed = True
+        await self.conversation.say(sentence)
+        return self.menu
+
+    async def back(self) -> Step | None:
+        """One menu up."""
+        if len(self._menus) > 1:
+            self._menus.pop()
+        return self.menu
+
+    async def receptionist(self, topic: str = "") -> Step | None:
+        """Talk to the receptionist: by keys, where no model may or can be used."""
+        answer = await receptionist.ask_what_for(self.conversation)
+        if answer.kind != "entry":
+            return self.after(answer)
+        match answer.keys:
+            case receptionist.APPOINTMENT:
+                return partial(self.request, Wish("appointment", topic=topic))
+            case receptionist.CALLBACK:
+                return partial(self.request, Wish("callback", topic=topic))
+            case _:
+                return await self.inform(self.office_hours())
+
+    async def request(self, wish: Wish) -> Step | None:
+        """Take a request; then the menu again, for a caller who stays."""
+        conversation = self.conversation
+        answer = await take_request(conversation, wish)
+        if answer is None:
+            return self.menu
+        if answer.kind == "person":
+            return self.person
+        saved = bool(conversation.progress.requests)
+        await conversation.say(conversation.words("request_saved" if saved else "request_nothing"))
+        if answer.kind == "entry":
+            return self.menu
+        conversation.progress.silent = answer.because == "no_input"
+        return self.goodbye
+
+    async def person(self) -> Step | None:
+        """Somebody at the office: their number when they are there, and a call back in any case."""
+        conversation = self.conversation
+        conversation.enter("transfer")
+        number = self.plan.clinic.office_number
+        if not self.plan.is_open(conversation.now()):
+            await conversation.say(conversation.words("person_closed"))
+        elif number:
+            await self.tell_office_number()
+        await conversation.say(conversation.words("person_offer_request"))
+        return partial(self.request, Wish("callback"))
+
+    async def urgent(self) -> Step | None:
+        """The emergency sentence, then an urgent call back. Needs no ID."""
+        conversation = self.conversation
+        conversation.enter("transfer")
+        await conversation.say(conversation.words("emergency"), must_hear=True)
+        if self.plan.is_open(conversation.now()) and self.plan.clinic.office_number:
+            await self.tell_office_number()
+        await conversation.say(conversation.words("urgent_intro"))
+        return partial(self.request, Wish("callback", priority="urgent"))
+
+    async def goodbye(self) -> Step | None:
+        """The last words."""
+        conversation = self.conversation
+        conversation.enter("goodbye")
+        conversation.progress.said_goodbye = True
+        await conversation.say(conversation.words("goodbye"), must_hear=True)
+        return None
+
+    def after(self, answer: Answer) -> Step:
+        """Where an answer leads that chose nothing: another language, a person, or help."""
+        match answer.kind:
+            case "language":
+                self.switch_language(answer.keys)
+                return self.menu
+            case "person":
+                return self.person
+            case _:
+                return partial(self.help, silent=answer.because == "no_input")
+
+    async def help(self, *, silent: bool) -> Step | None:
+        """A limit was reached: to a person, once; a caller who does not answer there either is let go."""
+        conversation = self.conversation
+        if self._helped or conversation.progress.requests:
+            conversation.progress.silent = silent
+            return self.goodbye
+        self._helped = True
+        await conversation.say(conversation.words("help_limit"))
+        return self.person
+
+    async def tell_office_number(self) -> None:
+        """Say the office's number."""
+        conversation = self.conversation
+        conversation.progress.informed = True
+        spoken = wording.phone_number(conversation.language, self.plan.clinic.office_number)
+        await conversation.say(conversation.words("person_number", number=spoken))
+
+    def office_hours(self) -> wording.Utterance:
+        """The opening hours, generated from the plan and the clock."""
+        conversation = self.conversation
+        return wording.office_hours(self.plan, conversation.language, conversation.now())
+
+    def switch_language(self, language: str) -> None:
+        """Go on in `language`."""
+        self.conversation.language = language
+        self.conversation.timeline.language(language)
+
+    def _leave(self) -> None:
+        if self._running is None:
+            self.over.set()
+        elif not self.conversation.leave_question():
+            self._running.cancel()
+
+    async def _interrupted(self, error: BaseException) -> None:
+        conversation = self.conversation
+        if self._gone:
+            return
+        if self._too_long:
+            last_words = conversation.words("call_too_long")
+        else:
+            log.error("the call failed", exc_info=error, extra={"call": str(conversation.timeline.call)})
+            conversation.progress.failed = True
+            last_words = conversation.words("trouble")
+        conversation.progress.said_goodbye = True
+        # A session that is closing already cannot say anything more.
+        with contextlib.suppress(RuntimeError):
+            await conversation.say(last_words, must_hear=True)

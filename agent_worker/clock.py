@@ -1,0 +1,27 @@
+"""One call's clock: the clinic's time of day and the seconds since the answer, both from the event loop's time."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+
+class CallClock:
+    """Starts when the call is answered. Real on a real loop, simulated on a simulated one."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, answered_at: datetime) -> None:
+        self._loop = loop
+        self._zero = loop.time()
+        self.answered_at = answered_at
+
+    def elapsed(self) -> float:
+        """Seconds since the answer."""
+        return self._loop.time() - self._zero
+
+    def now(self) -> datetime:
+        """The present moment, aware, in the zone of the answer."""
+        return self.answered_at + timedelta(seconds=self.elapsed())
+
+    def monotonic(self) -> float:
+        """The loop's time in seconds, for measuring intervals."""
+        return self._loop.time()

@@ -1,0 +1,31 @@
+"""Blocking work for the event loop: database calls on one thread per process, so on one connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from django.db import close_old_connections
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
+
+
+async def in_database(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run the synchronous `function`, which may use the ORM, off the event loop. Raises what it raises.
+
+    On a simulated loop the job runs on the thread that started the simulation, inside its transaction.
+    """
+
+    def job() -> T:
+        close_old_connections()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            close_old_connections()
+
+    return await asyncio.get_running_loop().run_in_executor(_thread, job)

@@ -1,0 +1,26 @@
+"""Telephone numbers as callers key them."""
+
+from __future__ import annotations
+
+import phonenumbers
+
+DEFAULT_REGION = "US"
+
+
+def region_of(number: str) -> str:
+    """The region (ISO 3166) of an E.164 `number`; the United States where it tells none."""
+    try:
+        return phonenumbers.region_code_for_number(phonenumbers.parse(number)) or DEFAULT_REGION
+    except phonenumbers.NumberParseException:
+        return DEFAULT_REGION
+
+
+def international(digits: str, region: str) -> str:
+    """The E.164 form of `digits` dialled in `region` (ISO 3166), or an empty string if it cannot be a number."""
+    try:
+        number = phonenumbers.parse(digits, region)
+    except phonenumbers.NumberParseException:
+        return ""
+    if not phonenumbers.is_possible_number(number):
+        return ""
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
