@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -92,12 +93,16 @@ def option_message(plan: PhonePlan, option: MenuOption, language: str) -> Uttera
 def phone_number(language: str, e164: str) -> str:
     """A number as it is said in its own country, digit by digit: `5 5 5, 0 1 0, 1 2 3 4`.
 
-    `e164` has its country code. Wrapped in `Sensitive`, its digits come from clips and are never shown.
-    Raises phonenumbers.NumberParseException for anything else.
+    `e164` has its country code; anything else is said as it stands. Wrapped in `Sensitive`, the digits come
+    from clips and are never shown.
     """
-    number = phonenumbers.parse(e164)
-    national = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
-    groups = "".join(char if char.isdigit() else " " for char in national).split()
+    try:
+        number = phonenumbers.parse(e164)
+    except phonenumbers.NumberParseException:
+        national = e164
+    else:
+        national = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+    groups = re.findall("[0-9]+", national)
     if len(groups) == 1:
         groups = _grouped(groups[0])
     return ", ".join(" ".join(group) for group in groups)
