@@ -78,6 +78,10 @@ class CallQuerySet(models.QuerySet["Call"]):
         """Calls that found all lines busy."""
         return self.filter(outcome=self.model.Outcome.BUSY)
 
+    def served_without_person(self) -> CallQuerySet:
+        """Calls that ended with information or a request, and needed nobody at the office meanwhile."""
+        return self.filter(served__in=[self.model.Served.INFORMATION, self.model.Served.REQUEST])
+
     def chose(self, *, menu: str, option: str) -> CallQuerySet:
         """Calls in which the caller chose `option` of `menu`, both as they were called then."""
         events = apps.get_model("phone", "CallEvent").objects
@@ -127,6 +131,11 @@ class CallEventQuerySet(EvidenceQuerySet):
 
 class RequestQuerySet(models.QuerySet["Request"]):
     """Requests, as the office works on them."""
+
+    def of_real_calls(self) -> RequestQuerySet:
+        """The office's work: not what a simulated call or a line check left."""
+        calls = apps.get_model("phone", "Call").objects.real()
+        return self.filter(models.Q(call__isnull=True) | models.Q(call__in=calls))
 
     def open(self) -> RequestQuerySet:
         """Not done, taken or not."""
