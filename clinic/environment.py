@@ -41,7 +41,12 @@ class Environment(BaseSettings):
         description="`demo` runs at once with a made-up clinic; `production` refuses everything unsafe.",
     )
     data_dir: Path = Field(
-        default=Path("var"), description="Keys, prompt cache and, with SQLite, the database."
+        default=Path("var"), description="Prompt cache, keys and, with SQLite, the database."
+    )
+    key_file: Path | None = Field(
+        default=None,
+        description="The keys of patient data, `keys.json` in the data directory by default. "
+        "Back it up apart from the database.",
     )
     secret_key: SecretStr = Field(
         default=SecretStr(""),
@@ -66,11 +71,9 @@ class Environment(BaseSettings):
     )
     smtp_url: MailUrl | None = Field(
         default=None,
-        description="`smtp://user:password@host:587` (STARTTLS) or `smtps://…:465`. Without it mail is printed.",
+        description="`smtp://user:password@host:587` (STARTTLS) or `smtps://…`. Without it mail is printed.",
     )
-    mail_from: str = Field(
-        default="phone@localhost", description="The sender of the system's mail."
-    )
+    mail_from: str = Field(default="phone@localhost", description="The sender of the system's mail.")
     port: int = Field(
         default=8000,
         ge=1,
@@ -155,7 +158,9 @@ def sentences(error: ValidationError) -> list[str]:
             by_variable[message] = message
             continue
         field = str(problem["loc"][0])
-        name = variable(field, Environment.model_fields[field]) if field in Environment.model_fields else field
+        name = (
+            variable(field, Environment.model_fields[field]) if field in Environment.model_fields else field
+        )
         by_variable.setdefault(name, f"{name}: {message.rstrip('.')}.")
     return list(by_variable.values())
 

@@ -1,8 +1,9 @@
 """Logs that say what happened and never to whom: no digits, names, numbers or words of a call.
 
-Our own lines are structlog events: `log.info("call ended", call=…, step=…)`. Lines of libraries go through
-the same formatter. Three rules keep people out of both: only `FIELDS` are written beside the event, an exception is written
-as its type and its place, without its message (which may quote what was typed), and an address without its query.
+Our own lines are structlog events, `log.info("call ended", call=…, step=…)`, or plain `logging`; lines of libraries
+go through the same formatter. Three rules keep people out: only `FIELDS` are written beside the event, an exception
+is written as its type and its place without its message (which may quote what was typed), and an address without
+its query.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ import traceback
 from typing import Any
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 FIELDS = frozenset(
-    "address attempt call calls clinic consent count error event exception language level line limit logger menu "
-    "origin outcome plan_version provider queue records request retry_in room seconds signal step task timestamp "
-    "voice worker".split()
+    {"timestamp", "level", "logger", "event", "exception"}
+    | {"call", "clinic", "consent", "language", "line", "menu", "outcome", "plan_version", "request", "room", "step"}
+    | {"attempt", "calls", "count", "limit", "origin", "provider", "records", "seconds", "task", "voice", "worker"}
 )
 """What may stand beside an event. Everything else is dropped, such as LiveKit's `lk.pii.…`."""
 
 OURS = ("agent_worker", "clinic", "phone", "django", "uvicorn")
-"""Loggers at the level asked for, whose numbers are row ids, ports and statuses. The rest is heard from WARNING up."""
+"""Loggers at the level asked for; their numbers are row ids, ports, statuses. Others speak from WARNING up."""
 
 PLAIN_MESSAGES = (OSError, ImportError, AttributeError, NotImplementedError)
 """Exceptions whose message speaks of the machine and its code, never of what somebody said or typed."""
@@ -41,7 +42,9 @@ def keep_known_fields(_logger: WrappedLogger, _method: str, event: EventDict) ->
 def describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Replace `exc_info` by `exception`: types and places, the cause first."""
     info = event.pop("exc_info", None)
-    error = info if isinstance(info, BaseException) else info[1] if isinstance(info, tuple) else sys.exception()
+    error = (
+        info if isinstance(info, BaseException) else info[1] if isinstance(info, tuple) else sys.exception()
+    )
     if info and error is not None:
         event["exception"] = " → ".join(reversed(_chain(error)))
     return event
@@ -61,7 +64,7 @@ def _chain(error: BaseException) -> list[str]:
 
 
 class Discreet(logging.Filter):
-    """Take out of a library's line what it may quote: the query of an address, long numbers, a task's error."""
+    """Take out of a library's line what it may quote: an address's query, long numbers, a task's error."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.startswith("uvicorn.") and isinstance(record.args, tuple):
@@ -76,12 +79,14 @@ class Discreet(logging.Filter):
 
 def logging_settings(*, level: str, as_json: bool) -> dict[str, Any]:
     """Django's `LOGGING`: one line per event on stderr, JSON for a log collector or text for a person."""
-    shared = [
+    shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
+    renderer: Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
+    )
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -109,9 +114,9 @@ def logging_settings(*, level: str, as_json: bool) -> dict[str, Any]:
                 ],
             }
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["discreet"]}},
-        "root": {"handlers": ["stderr"], "level": "WARNING"},
-        "loggers": {
-            name: {"level": level, "handlers": [], "propagate": True} for name in OURS
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["discreet"]}
         },
+        "root": {"handlers": ["stderr"], "level": "WARNING"},
+        "loggers": {name: {"level": level, "handlers": [], "propagate": True} for name in OURS},
     }

@@ -1,4 +1,4 @@
-"""The Content-Security-Policy of each page: strict, and as loose as the admin's own scripts need under /admin/."""
+"""Each page's Content-Security-Policy: strict, and as loose as the admin's own scripts need under /admin/."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.urls import reverse
 
 
 class ContentSecurityPolicyMiddleware(CSPMiddleware):
-    """`CONTENT_SECURITY_POLICY`, with `ADMIN_CONTENT_SECURITY_POLICY` in place of what both name in the admin."""
+    """`CONTENT_SECURITY_POLICY`; in the admin with the directives of `ADMIN_CONTENT_SECURITY_POLICY`."""
 
     def get_policy_parts(
         self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False

@@ -15,7 +15,7 @@ def secret_from_file(path: Path) -> str:
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         draft.touch(mode=0o600, exist_ok=True)
         draft.write_text(secrets.token_urlsafe(64), encoding="ascii")
-        # A link fails where the file has appeared meanwhile: whoever came first wins, and it is never half written.
+        # A link fails where the file has appeared meanwhile: the first one wins, and nobody reads half of it.
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(draft)
         draft.unlink()

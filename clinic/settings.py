@@ -1,9 +1,10 @@
-"""Django's settings, made from `clinic.environment`. The demo needs none set; production has no default secret."""
+"""Django's settings, made from `clinic.environment`. Production has no default secret."""
 
 from datetime import timedelta
 from pathlib import Path
 
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from django.templatetags.static import static
 
 from clinic.environment import mail_settings, postgres_settings, read_environment
 from clinic.logging import logging_settings
@@ -13,16 +14,16 @@ ENV = read_environment()
 DEMO = ENV.mode == "demo"
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = (BASE_DIR / ENV.data_dir).resolve()
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+CLINIC_KEY_FILE = ENV.key_file or DATA_DIR / "keys.json"
 
 # -- Who may come in -----------------------------------------------------------------------------------------
 DEBUG = False
-SECRET_KEY = ENV.secret_key.get_secret_value() or secret_from_file(DATA_DIR / "keys" / "session-key")
+SECRET_KEY = ENV.secret_key.get_secret_value() or secret_from_file(DATA_DIR / "session-key")
 ALLOWED_HOSTS = ENV.allowed_hosts
 PORT = ENV.port
-PUBLIC_URL = str(ENV.public_url or (f"http://127.0.0.1:{PORT}" if DEMO else f"https://{ALLOWED_HOSTS[0]}")).rstrip(
-    "/"
-)
+OWN_URL = f"http://127.0.0.1:{PORT}" if DEMO else f"https://{ALLOWED_HOSTS[0]}"
+PUBLIC_URL = str(ENV.public_url or OWN_URL).rstrip("/")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 LOGIN_URL = "admin:login"
@@ -188,7 +189,19 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
+    "mail-new-requests": {"task": "phone.tasks.mail_new_requests", "schedule": 60},
+    "end-stale-calls": {"task": "phone.tasks.end_stale_calls", "schedule": 30},
+}
+
+# -- The office's pages --------------------------------------------------------------------------------------
+UNFOLD = {
+    "SITE_TITLE": "Clinic phone",
+    "SITE_HEADER": "Clinic phone",
+    "DASHBOARD_CALLBACK": "phone.admin.figures.today_at_a_glance",
+    "STYLES": [lambda request: static("office/office.css")],
+    "SCRIPTS": [lambda request: static("office/live.js")],
+}
 
 # -- Telephone -----------------------------------------------------------------------------------------------
 PHONE_PAGE_ENABLED = DEMO or ENV.phone_page
