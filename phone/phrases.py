@@ -47,7 +47,6 @@ def default_phrases(language: str) -> Phrases:
     return {kind: tuple(phrases) for kind, phrases in load(f"phrases.{language}").items()}
 
 
-@lru_cache(maxsize=8192)
 def clauses(text: str) -> tuple[Words, ...]:
     """`text` as lower-case words without accents, contractions written out, one tuple per clause."""
     text = unicodedata.normalize("NFKD", text.casefold().replace("’", "'"))
@@ -115,10 +114,16 @@ def part_of_day(phrases: Phrases, text: str) -> Literal["morning", "afternoon", 
 
 def wants_language(plan: PhonePlan, text: str) -> str | None:
     """The one enabled language that `text` asks for, in whichever language; else None."""
+    tables = {language: _table(plan, language) for language in plan.clinic.languages}
+    # "no hablo inglés" must not be heard as a wish for English: every language's "not" counts.
+    light = {
+        kind: tuple(word for table in tables.values() for word in table.get(kind, ()))
+        for kind in ("filler", "negator")
+    }
     asked = [
         language
-        for language in plan.clinic.languages
-        if _means(plan.phrases.get(language) or default_phrases(language), "this_language", text)
+        for language, table in tables.items()
+        if _means({**light, "this_language": table.get("this_language", ())}, "this_language", text)
     ]
     return asked[0] if len(asked) == 1 else None
 
@@ -191,11 +196,13 @@ def _best_match(phrases: Phrases, option: OptionWords, text: str) -> _Match:
 
 def _matches(phrases: Phrases, option: OptionWords, text: str) -> Iterator[_Match]:
     filler, negators = _set(phrases, "filler"), _set(phrases, "negator")
-    own = [_stems(_words(phrase)) for phrase in (option.label, *option.own)]
-    action = [_stems(_words(phrase)) for phrase in option.action]
-    label = {*_stems(_without(_words(option.label), filler))}
+    own = [_stems(_phrase(phrase)) for phrase in (option.label, *option.own)]
+    action = [_stems(_phrase(phrase)) for phrase in option.action]
+    label = {*_stems(_without(_phrase(option.label), filler))}
+    # "not the office hours" is no to "hours" too.
+    light = frozenset(_stems(tuple(filler))).union(*own, *action) - negators
     for number, clause in enumerate(map(_stems, clauses(text))):
-        meant = [start for start in range(len(clause)) if not _negated(clause, start, filler, negators)]
+        meant = [start for start in range(len(clause)) if not _negated(clause, start, light, negators)]
         if named := [start for start in meant if clause[start] in label]:
             yield _Match(len({clause[start] for start in named}), 0, (number, named[0]))
         for strength, candidates in ((2, own), (1, action)):
@@ -205,14 +212,18 @@ def _matches(phrases: Phrases, option: OptionWords, text: str) -> Iterator[_Matc
                         yield _Match(len(words), strength, (number, start))
 
 
+def _table(plan: PhonePlan, language: str) -> Phrases:
+    return plan.phrases.get(language) or default_phrases(language)
+
+
 def _means(phrases: Phrases, kind: str, text: str) -> bool:
     """Whether `text` holds a phrase of `kind` that is not negated, or is one of `kind`_alone."""
     filler, negators = _set(phrases, "filler"), _set(phrases, "negator")
-    alone = {words for phrase in phrases.get(f"{kind}_alone", ()) for words in (_words(phrase),)}
+    alone = {_phrase(phrase) for phrase in phrases.get(f"{kind}_alone", ())}
     whole = _words(text)
     if whole in alone or _without(whole, filler) in alone:
         return True
-    anywhere = [_words(phrase) for phrase in phrases.get(kind, ())]
+    anywhere = [_phrase(phrase) for phrase in phrases.get(kind, ())]
     return any(
         not _negated(clause, start, filler, negators)
         for clause in clauses(text)
@@ -222,25 +233,28 @@ def _means(phrases: Phrases, kind: str, text: str) -> bool:
 
 
 def _answers(phrases: Phrases, clause: Words) -> Iterator[Literal["yes", "no", "unsure"]]:
-    """Each decision that one clause holds, the longest phrase first at every word."""
+    """Each decision that one clause holds, the longest phrases first."""
     filler, negators = _set(phrases, "filler"), _set(phrases, "negator")
     kinds = _answer_table(tuple((kind, phrases.get(kind, ())) for kind in _ANSWER_KINDS))
     found: list[tuple[str, int, int]] = []
-    position = 0
-    while position < len(clause):
-        sizes = range(len(clause) - position, 0, -1)
-        length = next((size for size in sizes if clause[position : position + size] in kinds), 0)
-        if length:
-            found.append((kinds[clause[position : position + length]], position, position + length))
-        position += length or 1
-    taken = {index for _, start, end in found for index in range(start, end)}
+    taken: set[int] = set()
+    for size in range(max(map(len, kinds), default=0), 0, -1):
+        for start in range(len(clause) - size + 1):
+            kind = kinds.get(clause[start : start + size])
+            if kind and taken.isdisjoint(range(start, start + size)):
+                found.append((kind, start, start + size))
+                taken.update(range(start, start + size))
     content = [index for index, word in enumerate(clause) if index not in taken and word not in filler]
     alone = all(clause[index] in negators for index in content)
-    for kind, start, _ in found:
+    negation = {(word,) for word in negators}
+    for kind, start, end in found:
         at_edge = all(index > start for index in content) or all(index < start for index in content)
         match kind:
             case "unsure":
                 yield "unsure"
+            case "yes_alone" if clause[end : end + 1] in negation:
+                # "I do not", "it is not": the words before "not" decide nothing.
+                continue
             case "yes" | "yes_alone" if kind == "yes" or alone:
                 yield "no" if _negated(clause, start, filler, negators) else "yes"
             case "no":
@@ -256,7 +270,7 @@ _ANSWER_KINDS = ("yes", "yes_alone", "no", "no_at_edge", "no_alone", "unsure")
 
 @lru_cache(maxsize=64)
 def _answer_table(kinds: tuple[tuple[str, tuple[str, ...]], ...]) -> dict[Words, str]:
-    return {_words(phrase): kind for kind, phrases in kinds for phrase in phrases}
+    return {_phrase(phrase): kind for kind, phrases in kinds for phrase in phrases}
 
 
 @cache
@@ -274,8 +288,19 @@ def _words(text: str) -> Words:
     return tuple(word for clause in clauses(text) for word in clause)
 
 
+@lru_cache(maxsize=8192)
+def _phrase(phrase: str) -> Words:
+    """The words of a phrase from a table. Never for what a caller said: that is not kept."""
+    return _words(phrase)
+
+
 def _set(phrases: Phrases, kind: str) -> frozenset[str]:
-    return frozenset(phrases.get(kind, ()))
+    return _normalised(phrases.get(kind, ()))
+
+
+@lru_cache(maxsize=256)
+def _normalised(words: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(normalise(word) for word in words)
 
 
 def _without(words: Words, unwanted: Iterable[str]) -> Words:

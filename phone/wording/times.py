@@ -20,6 +20,8 @@ from phone.wording.utterance import Utterance, joined, plain
 DUE_AFTER = timedelta(hours=2)
 """How much opening time the office has before it must have called."""
 DUE_STEP = timedelta(minutes=30)
+WEEK = 7
+"""From this many days on, a weekday alone could be mistaken."""
 
 
 def due_at(plan: PhonePlan, at: datetime) -> datetime | None:
@@ -55,7 +57,9 @@ def moment(plan: PhonePlan, language: str, moment: datetime, at: datetime) -> st
             return filled(plan, "moment_today", language, time=spoken)
         case 1:
             return filled(plan, "moment_tomorrow", language, time=spoken)
-    return filled(plan, "moment_day", language, day=_day(language, local.date(), today), time=spoken)
+        case days:
+            key = "moment_day" if 0 < days < WEEK else "moment_date"
+            return filled(plan, key, language, day=_day(language, local.date(), today), time=spoken)
 
 
 def office_hours(plan: PhonePlan, language: str, at: datetime) -> Utterance:
@@ -173,7 +177,7 @@ def _runs(weekdays: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 def _day(language: str, day: date, today: date) -> str:
     """The weekday within the next six days, else weekday and date."""
-    if 0 <= (day - today).days < 7:
+    if 0 <= (day - today).days < WEEK:
         return str(get_day_names("wide", locale=language)[day.weekday()])
     return _plain_spaces(format_date(day, load("formats")[language]["date"], locale=language))
 
