@@ -1,0 +1,333 @@
+"""Where the office edits what callers hear: menus and their options, telephone manners, wording, lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import copy
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+from unfold.admin import ModelAdmin, StackedInline
+from unfold.decorators import display
+
+from clinic.languages import LANGUAGES, text_in
+from clinic.models import Clinic
+from phone.building import settings_of
+from phone.models import Menu, MenuOption, PhoneLine, PhoneSettings, Wording
+from phone.validation import (
+    Problem,
+    option_problems,
+    publish_date_problems,
+    same_key_problems,
+    settings_problems,
+    wording_problems,
+)
+from phone.wording import WORDING_KEYS, default_wording
+
+BANNER = "admin/phone/plan_banner.html"
+
+
+def show_beside_fields(form: forms.ModelForm, problems: Iterable[Problem]) -> None:
+    """Put each problem beside its field; a field that already has an error keeps to that one."""
+    for problem in problems:
+        field = problem.field if problem.field in form.fields else None
+        if problem.blocks and not (field and form.has_error(field)):
+            form.add_error(field, problem.sentence)
+
+
+class SetupForm(forms.ModelForm):
+    """A form of something that belongs to a clinic. Where there is only one clinic, nobody has to choose it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        clinics = list(Clinic.objects.all()[:2])
+        if "clinic" in self.fields and len(clinics) == 1:
+            self.fields["clinic"].initial = clinics[0]
+            self.fields["clinic"].widget = forms.HiddenInput()
+
+    @property
+    def clinic(self) -> Clinic | None:
+        """The clinic of the row, once one is chosen."""
+        return self.instance.clinic if self.instance.clinic_id else None
+
+
+class SetupAdmin(ModelAdmin):
+    """A page of the plan: it begins with what callers hear now."""
+
+    form = SetupForm
+    list_before_template = BANNER
+    change_form_outer_before_template = BANNER
+    warn_unsaved_form = True
+    list_filter_sheet = False
+
+    def get_list_filter(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("clinic",) if Clinic.objects.count() > 1 else ()
+
+
+class OptionFormSet(forms.BaseInlineFormSet):
+    """A menu's options: each by itself, and all of them together."""
+
+    instance: Menu
+
+    def add_fields(self, form: forms.ModelForm, index: int | None) -> None:
+        super().add_fields(form, index)
+        if "target_menu" in form.fields and self.instance.clinic_id:
+            form.fields["target_menu"].queryset = Menu.objects.filter(clinic=self.instance.clinic_id)
+
+    def clean(self) -> None:
+        super().clean()
+        if not self.instance.clinic_id:
+            return
+        kept = [
+            form
+            for form in self.forms
+            if hasattr(form, "cleaned_data") and (form.instance.pk or form.has_changed())
+            if not form.cleaned_data.get("DELETE")
+        ]
+        settings = settings_of(self.instance.clinic)
+        twice = list(same_key_problems(form.instance for form in kept))
+        for form in kept:
+            show_beside_fields(form, [problem for problem in twice if problem.row is form.instance])
+            show_beside_fields(form, option_problems(form.instance, self.instance.clinic.languages, settings))
+
+    def save_new(self, form: forms.ModelForm, commit: bool = True) -> MenuOption:
+        # A new option has not been dragged anywhere: it comes last.
+        form.instance.position = 1 + max((each.instance.position for each in self.initial_forms), default=-1)
+        form.instance.position += self.extra_forms.index(form)
+        return super().save_new(form, commit)
+
+
+class MenuOptionInline(StackedInline):
+    model = MenuOption
+    fk_name = "menu"
+    formset = OptionFormSet
+    extra = 0
+    ordering_field = "position"
+    hide_ordering_field = True
+    collapsible = True
+    fields = (
+        ("key", "enabled"),
+        "label",
+        "action",
+        "message",
+        "target_menu",
+        "language",
+        "topic",
+        "identify_first",
+        "phrases",
+        "position",
+    )
+
+    class Media:
+        js = ("phone/admin/menu_options.js",)
+
+
+@admin.register(Menu)
+class MenuAdmin(SetupAdmin):
+    list_display = ("name", "choices", "used_as")
+    search_fields = ("name",)
+    fields = ("clinic", "name", "intro")
+    inlines = (MenuOptionInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Menu]:
+        enabled = MenuOption.objects.filter(enabled=True)
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("clinic__phone_settings")
+            .prefetch_related(Prefetch("options", queryset=enabled))
+        )
+
+    @display(description="Options")
+    def choices(self, menu: Menu) -> str:
+        return " · ".join(str(option) for option in menu.options.all()) or "none yet"
+
+    @display(description="Callers hear it")
+    def used_as(self, menu: Menu) -> str:
+        settings = settings_of(menu.clinic)
+        uses = {"as the main menu": settings.main_menu_id, "when closed": settings.closed_menu_id}
+        return ", ".join(use for use, pk in uses.items() if pk == menu.pk) or "from another menu"
+
+
+class PhoneSettingsForm(SetupForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("main_menu", "closed_menu"):
+            if name in self.fields and self.clinic:
+                self.fields[name].queryset = Menu.objects.filter(clinic=self.clinic)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        # The rules look at a whole row, so they get one: what was saved, with what was typed put over it.
+        typed = copy(self.instance)
+        for name, value in cleaned.items():
+            setattr(typed, name, value)
+        show_beside_fields(self, settings_problems(typed))
+        show_beside_fields(self, publish_date_problems(typed, timezone.now()))
+        for name in ("main_menu", "closed_menu"):
+            menu = cleaned.get(name)
+            if menu and cleaned.get("clinic") and menu.clinic_id != cleaned["clinic"].pk:
+                self.add_error(name, "This menu belongs to another clinic.")
+        return cleaned
+
+
+@admin.register(PhoneSettings)
+class PhoneSettingsAdmin(SetupAdmin):
+    form = PhoneSettingsForm
+    list_display = ("clinic", "publish_mode", "consent_policy", "main_menu", "closed_menu")
+    list_select_related = ("clinic", "main_menu", "closed_menu")
+    fieldsets = (
+        (None, {"fields": ("clinic",)}),
+        ("When changes go live", {"fields": ("publish_mode", "publish_at")}),
+        ("Menus", {"fields": ("main_menu", "closed_menu", "no_emergency_sentence")}),
+        (
+            "Consent to recording",
+            {
+                "fields": (
+                    "consent_policy",
+                    "consent_input",
+                    "on_refusal",
+                    "early_answer_permits_recording",
+                    "covers_recording",
+                    "covers_transcript",
+                    "covers_outside_processing",
+                )
+            },
+        ),
+        ("The talking receptionist", {"fields": ("receptionist_facts",)}),
+        (
+            "Keys and waiting times",
+            {
+                "fields": (
+                    ("first_key_timeout", "inter_digit_timeout"),
+                    ("id_first_key_timeout", "id_inter_digit_timeout"),
+                    ("id_min_digits", "id_max_digits"),
+                    ("terminator", "clear_key"),
+                    ("invalid_limit", "no_input_limit", "too_short_limit"),
+                )
+            },
+        ),
+        ("Limits", {"fields": ("max_call_seconds", "calls_at_once")}),
+    )
+    conditional_fields = {
+        "publish_at": "publish_mode == 'at'",
+        "consent_input": "consent_policy == 'ask'",
+        "on_refusal": "consent_policy == 'ask'",
+        "early_answer_permits_recording": "consent_policy == 'ask'",
+        "covers_recording": "consent_policy != 'off'",
+        "covers_transcript": "consent_policy != 'off'",
+        "covers_outside_processing": "consent_policy != 'off'",
+    }
+
+
+class WordingForm(SetupForm):
+    key = forms.ChoiceField(label="Sentence")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["key"].choices = sentence_choices()
+        chosen = WORDING_KEYS.get(self.instance.key or self.initial.get("key", ""))
+        if chosen:
+            usual = [f"{LANGUAGES[language]}: “{text}”" for language, text in usual_texts(chosen.key).items()]
+            named = ", ".join(f"{{{name}}}" for name in sorted(chosen.placeholders))
+            self.fields["text"].help_text = f"Usually said: {' '.join(usual)} It may hold {named}."
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if {"clinic", "key", "text"} <= cleaned.keys():
+            typed = Wording(key=cleaned["key"], text=cleaned["text"], clinic=cleaned["clinic"])
+            show_beside_fields(self, wording_problems(typed, typed.clinic, settings_of(typed.clinic)))
+        return cleaned
+
+
+@admin.register(Wording)
+class WordingAdmin(SetupAdmin):
+    form = WordingForm
+    fields = ("clinic", "key", "text")
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        initial = super().get_changeform_initial_data(request)
+        if initial.get("key") in WORDING_KEYS:
+            initial["text"] = usual_texts(initial["key"])
+        return initial
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Every sentence in the order of a call: what is usually said, and what the clinic says instead."""
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
+        clinics = list(Clinic.objects.prefetch_related("wordings"))
+        clinic = next((each for each in clinics if str(each.pk) == request.GET.get("clinic")), None)
+        clinic = clinic or next(iter(clinics), None)
+        context = self.admin_site.each_context(request) | {
+            "title": "Wording",
+            "opts": self.opts,
+            "model_admin": self,
+            "media": self.media,
+            "page_clinic": clinic,
+            "clinics": clinics,
+            "groups": self._groups(request, clinic) if clinic else {},
+        }
+        return TemplateResponse(
+            request, "admin/phone/wording/sentences.html", context | (extra_context or {})
+        )
+
+    def _groups(self, request: HttpRequest, clinic: Clinic) -> dict[str, list[dict[str, Any]]]:
+        own = {wording.key: wording for wording in clinic.wordings.all()}
+        can_write = self.has_add_permission(request) and self.has_change_permission(request)
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for key in WORDING_KEYS.values():
+            groups.setdefault(key.group, []).append(
+                {
+                    "key": key,
+                    "texts": _said(clinic, key.key, own.get(key.key)),
+                    "own": key.key in own,
+                    "link": self._link(clinic, key.key, own.get(key.key)) if can_write else "",
+                }
+            )
+        return groups
+
+    def _link(self, clinic: Clinic, key: str, own: Wording | None) -> str:
+        if own:
+            return reverse("admin:phone_wording_change", args=(own.pk,))
+        return f"{reverse('admin:phone_wording_add')}?{urlencode({'clinic': clinic.pk, 'key': key})}"
+
+
+def _said(clinic: Clinic, key: str, own: Wording | None) -> list[dict[str, str]]:
+    return [
+        {
+            "language": LANGUAGES.get(language, language),
+            "usual": default_wording(language)[key],
+            "own": text_in(own.text, language) if own else "",
+        }
+        for language in clinic.languages
+    ]
+
+
+def sentence_choices() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Every sentence with what it is for, by part of the call, for a choice field."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for key in WORDING_KEYS.values():
+        name = key.key.replace("_", " ").capitalize()
+        groups.setdefault(key.group, []).append((key.key, f"{name} — {key.description}"))
+    return list(groups.items())
+
+
+def usual_texts(key: str) -> dict[str, str]:
+    """What the product says for `key`, by language."""
+    return {language: default_wording(language)[key] for language in LANGUAGES}
+
+
+@admin.register(PhoneLine)
+class PhoneLineAdmin(SetupAdmin):
+    list_display = ("number", "label", "clinic", "enabled")
+    fields = ("clinic", "number", "label", "room_prefix", "enabled")
