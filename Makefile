@@ -1,0 +1,29 @@
+# One target per thing a person does here. Each builds the Python environment it needs by itself.
+SHELL := bash
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+
+.PHONY: help run test lint bench clean environment
+
+help: ## Show what there is
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+
+run: ## Start the demo clinic at http://127.0.0.1:8000 (another port: PORT=8010 make run)
+	@python="$$(scripts/find-python)" && "$$python" scripts/check_port.py && \
+		"$$python" scripts/environment.py run && exec $(PYTHON) manage.py serve
+
+test: environment ## Run every test this machine can run (ARGS="-k menu" for some); says what it left out
+	@$(PYTHON) -m pytest -n logical $(ARGS)
+
+lint: environment ## Check style, types, templates, migrations and import rules
+	@scripts/lint
+
+bench: environment ## Measure what docs/benchmarks.md promises, beside the stock library
+	@$(PYTHON) -m benchmarks
+
+environment:
+	@python="$$(scripts/find-python)" && "$$python" scripts/environment.py test
+
+clean: ## Remove the Python environment and caches; the demo's data in var/ stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
