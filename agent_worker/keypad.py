@@ -18,7 +18,7 @@ DTMF_KEYS = frozenset("0123456789*#ABCD")
 DIGITS = frozenset("0123456789")
 
 LATE_TERMINATOR_SECONDS = 2.0
-"""A terminator this soon after an entry that filled up by itself belongs to that entry, and is swallowed."""
+"""A terminator this soon after a key that ended an entry by itself belongs to that entry, and is swallowed."""
 
 LATE_TERMINATOR_AFTER_CHOICE_SECONDS = 0.4
 """The same after a menu key: short, because a bare terminator may already answer the next question."""
@@ -55,7 +55,7 @@ class EntryRules:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The end of one entry. `full` means that it ended by itself, so that a late terminator may follow."""
+    """The end of one entry. `full` means that its last key ended it, so that a late terminator may follow."""
 
     outcome: Outcome
     keys: str
@@ -108,7 +108,7 @@ class Collector:
             return "cleared"
         self.keys += key
         if key not in DIGITS:
-            return Verdict("invalid", self.keys)
+            return Verdict("invalid", self.keys, full=True)
         if len(self.keys) == rules.max_digits:
             return Verdict("accepted", self.keys, full=True)
         return None
@@ -189,11 +189,7 @@ class KeypadListener:
 
     def next_early(self) -> CallerInput | None:
         """The oldest input that nobody has used yet, or None."""
-        while self._early:
-            given = self._early.popleft()
-            if not self._is_late_terminator(given):
-                return given
-        return None
+        return self._early.popleft() if self._early else None
 
     @property
     def has_early(self) -> bool:
@@ -204,15 +200,19 @@ class KeypadListener:
         self._early.clear()
 
     def swallow_late(self, terminator: str, pressed_at: float, seconds: float) -> None:
-        """An entry filled up with a key at `pressed_at`: drop one terminator up to `seconds` after it."""
+        """A key at `pressed_at` ended an entry: if the next one is a terminator within `seconds`, drop it."""
         self._late_terminator = (terminator, pressed_at + seconds)
+        if self._early and self._is_late_terminator(self._early[0]):
+            self._early.popleft()
 
     def _take(self, given: CallerInput) -> None:
+        if self._is_late_terminator(given):
+            return
         if self.hearer is None or self._early:
             self._early.append(given)
             if self.hearer is None and self.on_early is not None:
                 self.on_early(given)
-        elif not self._is_late_terminator(given):
+        else:
             self.hearer.hear(given)
 
     def _is_late_terminator(self, given: CallerInput) -> bool:

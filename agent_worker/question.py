@@ -32,7 +32,8 @@ class Question:
 
     `understand` turns words into keys, or None. `decide` asks a model when it cannot. `valid` refuses an entry of
     the right length all the same. `complaints` are said before the question is asked again. Keys pressed during a
-    `must_hear` prompt are held until its end. With `sensitive`, digits are sealed at once and spoken words count only through a speech service on this machine.
+    `must_hear` prompt are held until its end. With `sensitive`, digits are sealed at once, and spoken words count only
+    through a speech service on this machine.
     """
 
     prompt: Utterance
@@ -46,6 +47,7 @@ class Question:
     sensitive: bool = False
     takes_words: bool = True
     must_hear: bool = False
+    unclear: str = "unclear"
     first_attempt: int = 1
 
 
@@ -137,9 +139,9 @@ class KeypadTask(AgentTask[Answer]):
         self._prompt.add_done_callback(self._prompt_over)
 
     def _prompt_over(self, handle: SpeechHandle) -> None:
-        if handle is not self._prompt or handle.interrupted or self.done():
+        if handle is not self._prompt or self.done():
             return
-        self._heard_to_end = True
+        self._heard_to_end = not handle.interrupted
         self._listen()
         if self.done() or self._prompt is not handle:
             return
@@ -155,6 +157,7 @@ class KeypadTask(AgentTask[Answer]):
         if self._first_key_at is None:
             self._first_key_at = pressed.at
         if not self._collector.keys and pressed.key in question.languages:
+            self._swallow_late_terminator()
             self._finish(Answer("language", keys=question.languages[pressed.key]))
             return
         match self._collector.press(pressed.key):
@@ -165,8 +168,12 @@ class KeypadTask(AgentTask[Answer]):
             case "repeat":
                 self._ask(question.prompt)
             case "person":
+                if pressed.key != question.rules.terminator:
+                    self._swallow_late_terminator()
                 self._finish(Answer("person"))
             case Verdict() as verdict:
+                if verdict.full:
+                    self._swallow_late_terminator()
                 self._decided(verdict, "keypad")
 
     def _hear_words(self, words: Words) -> None:
@@ -243,11 +250,6 @@ class KeypadTask(AgentTask[Answer]):
             took=self._since(self._first_key_at, self._conversation.clock.monotonic()),
         )
         if outcome == "accepted":
-            if verdict.full:
-                rules = question.rules
-                self._listener.swallow_late(
-                    rules.terminator, self._last_key_at, rules.late_terminator_seconds
-                )
             self._finish(Answer("entry", keys=shown, sealed=sealed, source=source))
             return
         self._attempt += 1
@@ -261,7 +263,7 @@ class KeypadTask(AgentTask[Answer]):
         if failures >= question.limits.get(outcome, 3):
             self._finish(Answer("gave_up", because=outcome))
             return
-        complaint = "unclear" if spoken else question.complaints.get(outcome, outcome)
+        complaint = question.unclear if spoken else question.complaints.get(outcome, outcome)
         self._ask(self._conversation.words(complaint) + question.prompt)
 
     def _finish(self, answer: Answer) -> None:
@@ -278,6 +280,10 @@ class KeypadTask(AgentTask[Answer]):
                 attempts=self._attempt,
             )
         )
+
+    def _swallow_late_terminator(self) -> None:
+        rules = self._question.rules
+        self._listener.swallow_late(rules.terminator, self._last_key_at, rules.late_terminator_seconds)
 
     def _silence(self) -> None:
         if self._prompt is not None:
