@@ -5,6 +5,8 @@ from importlib import import_module
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
+from clinic.roles import create_roles
+
 
 class ClinicConfig(AppConfig):
     name = "clinic"
@@ -14,4 +16,5 @@ class ClinicConfig(AppConfig):
         # Tasks are sent through the project's Celery app; system checks register as they are imported.
         import_module("clinic.celery")
         import_module("clinic.checks")
-        post_migrate.connect(import_module("clinic.roles").create_roles, sender=self)
+        # For each app, because an app's permissions exist only after its own signal.
+        post_migrate.connect(create_roles, dispatch_uid="clinic.roles")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import zoneinfo
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 from phonenumber_field.modelfields import PhoneNumberField
 
 from clinic.languages import LANGUAGES, TextByLanguageField
+from clinic.querysets import IdentityAttemptQuerySet, PatientQuerySet
+from clinic.signals import clinic_changed
 
 
 def validate_zone(name: str) -> None:
@@ -23,7 +26,37 @@ def default_languages() -> list[str]:
     return ["en"]
 
 
-class Clinic(models.Model):
+class Announced(models.Model):
+    """A row that callers could hear of: saving and deleting it sends `clinic_changed`.
+
+    `QuerySet.delete()`, `update()` and `bulk_create()` do not pass here; who uses them announces the change.
+    """
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            self.announce()
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        with transaction.atomic():
+            # Before it is gone: afterwards the row no longer says whose it was.
+            self.announce()
+            return super().delete(*args, **kwargs)
+
+    def announce(self) -> None:
+        """Tell whoever listens that this row's clinic has changed."""
+        clinic_changed.send(sender=type(self), clinic_id=self.changed_clinic_id)
+
+    @property
+    def changed_clinic_id(self) -> int:
+        """The clinic that this row is about."""
+        raise NotImplementedError
+
+
+class Clinic(Announced):
     """One practice location."""
 
     class Switch(models.TextChoices):
@@ -49,8 +82,12 @@ class Clinic(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def changed_clinic_id(self) -> int:
+        return self.pk
 
-class OpeningInterval(models.Model):
+
+class OpeningInterval(Announced):
     """One stretch of opening time in the normal week. A day may have several; one may pass midnight."""
 
     class Weekday(models.IntegerChoices):
@@ -73,8 +110,12 @@ class OpeningInterval(models.Model):
     def __str__(self) -> str:
         return f"{self.get_weekday_display()} {self.opens:%H:%M}–{self.closes:%H:%M}"
 
+    @property
+    def changed_clinic_id(self) -> int:
+        return self.clinic_id
 
-class Closure(models.Model):
+
+class Closure(Announced):
     """A day or a range of days on which the normal week does not count: a holiday, a course, a half day."""
 
     class Source(models.TextChoices):
@@ -86,7 +127,9 @@ class Closure(models.Model):
     starts_on = models.DateField()
     ends_on = models.DateField(help_text="The last day, included. The same as the first for a single day.")
     yearly = models.BooleanField(default=False, help_text="Every year on the same date.")
-    message = TextByLanguageField(help_text="What callers hear on these days. Empty: the usual sentence.")
+    message = TextByLanguageField(
+        multiline=True, help_text="What callers hear on these days. Empty: the usual sentence."
+    )
     source = models.CharField(max_length=10, choices=Source, default=Source.STAFF, editable=False)
 
     class Meta:
@@ -95,8 +138,12 @@ class Closure(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def changed_clinic_id(self) -> int:
+        return self.clinic_id
 
-class ClosureInterval(models.Model):
+
+class ClosureInterval(Announced):
     """Opening time on a closure's days; a closure without any is closed all day."""
 
     closure = models.ForeignKey(Closure, on_delete=models.CASCADE, related_name="intervals")
@@ -108,6 +155,10 @@ class ClosureInterval(models.Model):
 
     def __str__(self) -> str:
         return f"{self.opens:%H:%M}–{self.closes:%H:%M}"
+
+    @property
+    def changed_clinic_id(self) -> int:
+        return self.closure.clinic_id
 
 
 class Patient(models.Model):
@@ -125,8 +176,11 @@ class Patient(models.Model):
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
+    objects = PatientQuerySet.as_manager()
+
     class Meta:
         ordering = ["name"]
+        permissions = [("export_patient", "Can take patients out, with their IDs")]
         constraints = [
             models.UniqueConstraint(fields=["clinic", "id_hmac"], name="one_patient_per_id"),
         ]
@@ -152,6 +206,8 @@ class IdentityAttempt(models.Model):
     cleared_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+
+    objects = IdentityAttemptQuerySet.as_manager()
 
     class Meta:
         ordering = ["-at"]
