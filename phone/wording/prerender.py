@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phone.plan import MenuOption, PhonePlan
-from phone.wording.prompts import label, menu_prompt, option_message, phone_number, say_offer, staff_text
+from phone.wording.prompts import label, menu_prompt, option_message, phone_number, say_offer
 from phone.wording.texts import FIXED_PLACEHOLDERS, WORDING_KEYS, digit_clips, placeholders, say, template
 from phone.wording.times import time_of_day, week
 from phone.wording.utterance import Sensitive, Utterance, plain
@@ -18,34 +18,26 @@ def fixed_utterances(plan: PhonePlan) -> Iterator[tuple[str, str]]:
     """Each (language, text of a part) once, of everything that needs neither clock nor caller."""
     seen: set[tuple[str, str]] = set()
     for language in plan.clinic.languages:
-        for text in _texts(plan, language):
-            if (language, text) not in seen:
-                seen.add((language, text))
-                yield language, text
-
-
-def _texts(plan: PhonePlan, language: str) -> Iterator[str]:
-    for utterance in _utterances(plan, language):
-        yield from (part.text for part in utterance.parts if not part.sensitive and _UNKNOWN not in part.text)
-    yield from digit_clips(language)
+        for utterance in _utterances(plan, language):
+            parts = (part for part in utterance.parts if not part.sensitive and _UNKNOWN not in part.text)
+            seen.update((part.language, part.text) for part in parts)
+        seen.update((language, text) for text in digit_clips(language))
+    yield from sorted(seen)
 
 
 def _utterances(plan: PhonePlan, language: str) -> Iterator[Utterance]:
     for key in WORDING_KEYS:
         yield from _without_values(plan, key, language)
-    for menu in plan.menus:
-        for keys in (True, False):
+    for keys in (True, False):
+        for key, other in plan.language_offers(language).items():
+            yield say_offer(plan, key, other, keys=keys)
+        for menu in plan.menus:
             yield menu_prompt(plan, menu, language, keys=keys)
+    for menu in plan.menus:
         for option in menu.options:
             yield from _option(plan, option, language)
-    for keys in (True, False):
-        # Rendered in the offered language, said in the other ones.
-        for speaking in plan.clinic.languages:
-            for key, offered in plan.language_offers(speaking).items():
-                if offered == language:
-                    yield say_offer(plan, key, offered, keys=keys)
     for closure in plan.schedule.closures:
-        yield plain(staff_text(closure.message, plan, language), language)
+        yield plain(closure.message.get(language, ""), language)
     yield from _facts(plan, language)
     yield from _hours(plan, language)
 

@@ -15,9 +15,10 @@ from phone.wording.times import spoken_list
 from phone.wording.utterance import Utterance, joined, plain
 
 
-def staff_text(texts: dict[str, str], plan: PhonePlan, language: str) -> str:
-    """What staff wrote in `language`, else in the clinic's first language, else nothing."""
-    return (texts.get(language, "") or texts.get(plan.clinic.languages[0], "")).strip()
+def said_by_staff(texts: dict[str, str], plan: PhonePlan, language: str) -> Utterance:
+    """What staff wrote in `language`; else, in its own language, what they wrote in the clinic's first one."""
+    first = plan.clinic.languages[0]
+    return plain(texts.get(language, ""), language) or plain(texts.get(first, ""), first)
 
 
 def greeting(plan: PhonePlan, language: str, at: datetime, *, keys: bool) -> Utterance:
@@ -40,8 +41,8 @@ def closed_notice(plan: PhonePlan, language: str, at: datetime) -> Utterance:
     if plan.is_open(at):
         return Utterance()
     closure = hours.closure_at(plan.schedule, at)
-    message = staff_text(closure.message, plan, language) if closure else ""
-    return plain(message, language) if message else say(plan, "closed_now", language)
+    message = plain(closure.message.get(language, ""), language) if closure else Utterance()
+    return message or say(plan, "closed_now", language)
 
 
 def say_offer(plan: PhonePlan, key: str, language: str, *, keys: bool) -> Utterance:
@@ -63,9 +64,10 @@ def consent_question(plan: PhonePlan, language: str, *, keys: bool) -> Utterance
 
 def menu_prompt(plan: PhonePlan, menu: Menu, language: str, *, keys: bool) -> Utterance:
     """The menu's introduction, its options in order, and how to reach a person."""
-    return plain(staff_text(menu.intro, plan, language), language) + joined(
-        _choices(plan, menu, language, keys)
-    )
+    intro = said_by_staff(menu.intro, plan, language)
+    if not intro and menu.name == plan.closed_menu != plan.main_menu:
+        intro = say(plan, "menu_closed_intro", language)
+    return intro + joined(_choices(plan, menu, language, keys))
 
 
 def _choices(plan: PhonePlan, menu: Menu, language: str, keys: bool) -> Iterator[Utterance]:
@@ -82,12 +84,12 @@ def _choices(plan: PhonePlan, menu: Menu, language: str, keys: bool) -> Iterator
 
 def label(plan: PhonePlan, option: MenuOption, language: str) -> str:
     """The option's name as callers hear it."""
-    return staff_text(option.label, plan, language)
+    return said_by_staff(option.label, plan, language).text
 
 
 def option_message(plan: PhonePlan, option: MenuOption, language: str) -> Utterance:
     """What an option of action `say` says."""
-    return plain(staff_text(option.message, plan, language), language)
+    return said_by_staff(option.message, plan, language)
 
 
 def phone_number(language: str, e164: str) -> str:

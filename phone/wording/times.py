@@ -21,7 +21,7 @@ DUE_AFTER = timedelta(hours=2)
 """How much opening time the office has before it must have called."""
 DUE_STEP = timedelta(minutes=30)
 WEEK = 7
-"""From this many days on, a weekday alone could be mistaken."""
+"""Days. From so many on, a weekday alone could be mistaken."""
 
 
 def due_at(plan: PhonePlan, at: datetime) -> datetime | None:
@@ -72,7 +72,7 @@ def office_hours(plan: PhonePlan, language: str, at: datetime) -> Utterance:
 def week(plan: PhonePlan, language: str) -> Utterance:
     """The normal week, days with the same times together; it does not depend on the clock."""
     by_times: dict[tuple[Interval | SpecialInterval, ...], list[int]] = {}
-    for weekday in range(7):
+    for weekday in range(WEEK):
         intervals = sorted(
             (interval for interval in plan.schedule.week if interval.weekday == weekday),
             key=lambda interval: interval.opens,
@@ -82,7 +82,7 @@ def week(plan: PhonePlan, language: str) -> Utterance:
             by_times.setdefault(times, []).append(weekday)
     if not by_times:
         return say(plan, "hours_none", language)
-    if len(by_times) == 1 and _all_day(next(iter(by_times))) and len(next(iter(by_times.values()))) == 7:
+    if any(_all_day(times) and len(weekdays) == WEEK for times, weekdays in by_times.items()):
         return say(plan, "hours_always", language)
     return joined(
         say(
@@ -128,8 +128,8 @@ def _today(plan: PhonePlan, language: str, at: datetime) -> Utterance:
     closure = hours.closure_at(plan.schedule, at)
     if closure is None:
         return Utterance()
-    if message := closure.message.get(language, "").strip():
-        return plain(message, language)
+    if message := plain(closure.message.get(language, ""), language):
+        return message
     if closure.hours:
         return say(plan, "hours_special_today", language, times=_times(plan, language, closure.hours))
     return say(plan, "hours_closed_today", language)

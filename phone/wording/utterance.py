@@ -65,8 +65,11 @@ class Utterance:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to say."""
+        """Whether there is nothing to say. An empty utterance is also false."""
         return not self.parts
+
+    def __bool__(self) -> bool:
+        return not self.empty
 
     def in_language(self, language: str) -> Utterance:
         """The same, spoken in `language` whatever language the call is in."""

@@ -25,6 +25,7 @@ from phone.wording import (
     menu_prompt,
     moment,
     office_hours,
+    option_message,
     phone_number,
     placeholders,
     say,
@@ -247,6 +248,25 @@ def test_a_menu_whose_zero_means_something_else_does_not_promise_a_person_there(
     zero = MenuOption(key="0", label={"en": "the front desk"}, action="person")
     prompt = menu_prompt(a_plan(), Menu(name="m", options=(zero,)), "en", keys=True)
     assert prompt.text == "For the front desk, press 0."
+
+
+def test_a_closed_menu_without_an_introduction_gets_one():
+    closed = Menu(name="After hours", options=(OFFICE_HOURS,))
+    plan = a_plan(menus=(MAIN, closed), closed_menu=closed.name)
+    assert menu_prompt(plan, closed, "en", keys=True).text.startswith(
+        "You can still choose one of these. For"
+    )
+    assert menu_prompt(plan, MAIN, "en", keys=True).text.startswith("For appointments")
+    assert menu_prompt(a_plan(closed_menu=MAIN.name), MAIN, "en", keys=True).text.startswith(
+        "For appointments"
+    )
+
+
+def test_a_message_without_a_translation_is_spoken_in_the_language_it_is_written_in():
+    option = MenuOption(
+        key="3", label={"en": "parking"}, action="say", message={"en": "Park behind the house."}
+    )
+    assert option_message(a_plan(), option, "es").parts == (Part("Park behind the house.", language="en"),)
 
 
 def test_a_label_without_a_translation_is_said_as_it_is():
