@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
+from django.apps import apps as registry
 from django.apps.config import AppConfig
 from django.apps.registry import Apps
 
@@ -86,7 +87,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
 """Role → model → what it may do. A name with an underscore is a permission of its own, not an action."""
 
 
-def create_roles(*, app_config: AppConfig, using: str, apps: Apps, **_: Any) -> None:
+def create_roles(*, app_config: AppConfig, using: str, apps: Apps = registry, **_: Any) -> None:
     """Give each role what the table says for the models of `app_config`, and no more: a `post_migrate` receiver.
 
     It is called once for each app, after Django has made that app's permissions.
