@@ -44,6 +44,9 @@ def told(*sentences: str) -> pytest.MarkDecorator:
     "YES!!!",
     "I guess that's okay",
     "no objections",
+    "go for it",
+    "yup, that's it",
+    "I'm okay with that",
 )
 def test_a_yes(said):
     assert phrases.yes_or_no(EN, said) == "yes"
@@ -78,6 +81,13 @@ def test_a_yes(said):
     "that's not right",
     "no, I don't agree to that",
     "it's not okay",
+    "no, it's wrong",
+    "you do not have my permission",
+    "I never said yes",
+    "I won't consent",
+    "I do mind",
+    "don't",
+    "you can't",
 )
 def test_a_no(said):
     assert phrases.yes_or_no(EN, said) == "no"
@@ -108,6 +118,11 @@ def test_a_no(said):
     "hello?",
     "I want the record of my visit",
     "I am not feeling well",
+    "if I say yes, what happens?",
+    "can I say no?",
+    "why not tell me why",
+    "yes but don't record",
+    "no, that's fine",
     "This call may be recorded. Do you consent? Press 1 for yes, or 2 for no.",
 )
 def test_neither_a_yes_nor_a_no(said):
