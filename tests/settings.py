@@ -15,3 +15,6 @@ atexit.register(shutil.rmtree, os.environ["CLINIC_DATA_DIR"], ignore_errors=True
 from clinic.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# Calls, sites and tests use it from several threads. SQLite's memory would refuse them each other's tables.
+DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}  # noqa: F405
