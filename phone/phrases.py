@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 Phrases = Mapping[str, tuple[str, ...]]
 Words = tuple[str, ...]
 
+NEGATION_REACH = 8
+"""How many words after a "not" are still negated."""
+
 _CLAUSE_END = re.compile(r"[.,;:!?¡¿…\n]+|\s[-–—]+\s")
 _WORD = re.compile(r"[^\W_]+")
 _CONTRACTIONS = (
@@ -321,7 +324,7 @@ def _starts(clause: Words, words: Words) -> Iterator[int]:
 
 def _negated(clause: Words, start: int, filler: frozenset[str], negators: frozenset[str]) -> bool:
     """Whether the nearest word of weight before `start` negates what follows."""
-    for word in reversed(clause[:start]):
+    for word in reversed(clause[max(0, start - NEGATION_REACH) : start]):
         if word in negators:
             return True
         if word not in filler:
