@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError
 from clinic.hours import Switch
 from clinic.models import Clinic
 from phone.building import build_plan, clinic_with_setup, settings_of
+from phone.middleware import current_user
 from phone.models import PhoneLine, PhoneSettings, PlanVersion
 from phone.plan import PhonePlan
 from phone.validation import Problem, problems_of
@@ -116,8 +117,8 @@ def roll_back(version: PlanVersion, user: AbstractBaseUser | None = None) -> Pla
     )
 
 
-def publish_saved(clinic_id: int) -> PlanVersion | None:
-    """Publish after a save, where the clinic publishes on save and the plan is valid. Returns what went live.
+def publish_saved(clinic_id: int, user: AbstractBaseUser | None = None) -> PlanVersion | None:
+    """Publish after a save by `user`, where the clinic publishes on save and the plan is valid. Returns what went live.
 
     After a roll back, what was taken back stays back until somebody changes it: saving the same again, or
     turning the open/closed switch, does not bring it to the callers.
@@ -126,7 +127,7 @@ def publish_saved(clinic_id: int) -> PlanVersion | None:
     if settings_of(clinic).publish_mode != PhoneSettings.PublishMode.ON_SAVE or was_taken_back(clinic):
         return None
     try:
-        return publish(clinic_id)
+        return publish(clinic_id, user)
     except PlanInvalid:
         # The pages that staff edit say so, with each problem; see plan_state.
         return None
@@ -167,16 +168,17 @@ _waiting = _Waiting()
 def publish_on_commit(clinic_id: int) -> None:
     """Call `publish_saved` once this transaction is committed, however often the clinic changed in it."""
     _waiting.clinics.add(clinic_id)
-    transaction.on_commit(lambda: _publish_waiting(clinic_id), robust=True)
+    user = current_user()
+    transaction.on_commit(lambda: _publish_waiting(clinic_id, user), robust=True)
 
 
-def _publish_waiting(clinic_id: int) -> None:
+def _publish_waiting(clinic_id: int, user: AbstractBaseUser | None) -> None:
     # Every change registers a callback, because a savepoint that is rolled back takes its own away; the first
     # to run does the work for all.
     if clinic_id in _waiting.clinics:
         _waiting.clinics.discard(clinic_id)
         if Clinic.objects.filter(pk=clinic_id).exists():
-            publish_saved(clinic_id)
+            publish_saved(clinic_id, user)
 
 
 def _lock(clinic_id: int) -> None:

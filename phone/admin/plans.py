@@ -20,7 +20,7 @@ from clinic.models import Clinic
 from phone.building import build_plan
 from phone.differences import Difference, compare
 from phone.models import PlanVersion
-from phone.plan import PhonePlan
+from phone.plan import Menu, PhonePlan
 from phone.plan_state import moment_at, plan_state
 from phone.publishing import PlanInvalid, live_version, publish, roll_back
 from phone.wording import Utterance, WordingError, greeting, menu_prompt
@@ -177,12 +177,17 @@ def prompts_of(plan: PhonePlan) -> list[tuple[str, list[tuple[str, str]]]]:
     spoken = [("Greeting", lambda language: greeting(plan, language, now, keys=True))]
     spoken += [
         (f"Menu “{menu.name}”", lambda language, menu=menu: menu_prompt(plan, menu, language, keys=True))
-        for menu in plan.menus
+        for menu in sorted(plan.menus, key=lambda menu: _rank(plan, menu))
     ]
     return [
         (title, [(LANGUAGES[language], _shown(speak, language)) for language in plan.clinic.languages])
         for title, speak in spoken
     ]
+
+
+def _rank(plan: PhonePlan, menu: Menu) -> int:
+    """The main menu comes first, then the one for closed hours."""
+    return {plan.closed_menu: 1, plan.main_menu: 0}.get(menu.name, 2)
 
 
 def _shown(speak: Callable[[str], Utterance], language: str) -> str:

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from unfold.admin import ModelAdmin, StackedInline
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from clinic.languages import LANGUAGES, text_in
 from clinic.models import Clinic
@@ -185,8 +186,7 @@ class PhoneSettingsAdmin(SetupAdmin):
     list_display = ("clinic", "publish_mode", "consent_policy", "main_menu", "closed_menu")
     list_select_related = ("clinic", "main_menu", "closed_menu")
     fieldsets = (
-        (None, {"fields": ("clinic",)}),
-        ("When changes go live", {"fields": ("publish_mode", "publish_at")}),
+        ("When changes go live", {"fields": ("clinic", "publish_mode", "publish_at")}),
         ("Menus", {"fields": ("main_menu", "closed_menu", "no_emergency_sentence")}),
         (
             "Consent to recording",
@@ -227,9 +227,23 @@ class PhoneSettingsAdmin(SetupAdmin):
         "covers_outside_processing": "consent_policy != 'off'",
     }
 
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The page with its times on the clinic's clock: what is typed, and what is shown."""
+        clinics = Clinic.objects.filter(phone_settings=object_id) if object_id else Clinic.objects.all()
+        clinic = clinics.first()
+        with timezone.override(clinic.time_zone if clinic else None):
+            response = super().changeform_view(request, object_id, form_url, extra_context)
+            return response.render() if isinstance(response, TemplateResponse) else response
+
 
 class WordingForm(SetupForm):
-    key = forms.ChoiceField(label="Sentence")
+    key = forms.ChoiceField(label="Sentence", widget=UnfoldAdminSelectWidget)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -37,24 +37,31 @@ class PhoneSettings(models.Model):
         AT = "at", "At a date and time"
 
     clinic = models.OneToOneField(Clinic, on_delete=models.CASCADE, related_name="phone_settings")
-    publish_mode = models.CharField(max_length=8, choices=PublishMode, default=PublishMode.BY_HAND)
-    publish_at = models.DateTimeField(null=True, blank=True)
+    publish_mode = models.CharField(
+        "changes go live", max_length=8, choices=PublishMode, default=PublishMode.BY_HAND
+    )
+    publish_at = models.DateTimeField(
+        "date and time", null=True, blank=True, help_text="By the clinic's clock."
+    )
 
-    consent_policy = models.CharField(max_length=8, choices=Consent, default=Consent.ASK)
+    consent_policy = models.CharField("recording", max_length=8, choices=Consent, default=Consent.ASK)
     consent_input = models.CharField(
-        max_length=20, choices=ConsentInput, default=ConsentInput.KEYPAD_AND_VOICE
+        "callers answer with", max_length=20, choices=ConsentInput, default=ConsentInput.KEYPAD_AND_VOICE
     )
     covers_recording = models.BooleanField("the recording", default=True)
     covers_transcript = models.BooleanField("a written transcript", default=True)
     covers_outside_processing = models.BooleanField("processing by outside speech services", default=True)
-    on_refusal = models.CharField(max_length=20, choices=Refusal, default=Refusal.CONTINUE)
+    on_refusal = models.CharField("after a no", max_length=20, choices=Refusal, default=Refusal.CONTINUE)
     early_answer_permits_recording = models.BooleanField(
-        default=False, help_text="Count a yes that was pressed before the question was heard to its end."
+        "an early yes counts",
+        default=False,
+        help_text="Count a yes that was pressed before the question was heard to its end.",
     )
 
     main_menu = models.ForeignKey("Menu", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     closed_menu = models.ForeignKey(
         "Menu",
+        verbose_name="menu when closed",
         null=True,
         blank=True,
         on_delete=models.SET_NULL,
@@ -76,8 +83,12 @@ class PhoneSettings(models.Model):
     )
     id_min_digits = models.PositiveSmallIntegerField("fewest digits of an ID", default=4)
     id_max_digits = models.PositiveSmallIntegerField("most digits of an ID", default=8)
-    terminator = models.CharField(max_length=1, default="#", validators=[RegexValidator(r"^[0-9*#A-D]$")])
-    clear_key = models.CharField(max_length=1, default="*", validators=[RegexValidator(r"^[0-9*#A-D]$")])
+    terminator = models.CharField(
+        "key that ends an entry", max_length=1, default="#", validators=[RegexValidator(r"^[0-9*#A-D]$")]
+    )
+    clear_key = models.CharField(
+        "key that clears an entry", max_length=1, default="*", validators=[RegexValidator(r"^[0-9*#A-D]$")]
+    )
     invalid_limit = models.PositiveSmallIntegerField("wrong entries before help", default=3)
     no_input_limit = models.PositiveSmallIntegerField("silences before help", default=3)
     too_short_limit = models.PositiveSmallIntegerField("too short entries before help", default=3)
@@ -88,9 +99,13 @@ class PhoneSettings(models.Model):
         "what to do in an emergency is not published.",
     )
     max_call_seconds = models.PositiveIntegerField("longest call, in seconds", default=1800)
-    calls_at_once = models.PositiveSmallIntegerField(default=20, validators=[MaxValueValidator(200)])
+    calls_at_once = models.PositiveSmallIntegerField(
+        "most calls at once", default=20, validators=[MaxValueValidator(200)]
+    )
     receptionist_facts = models.TextField(
-        blank=True, help_text="What the talking receptionist may tell callers: parking, insurance, prices."
+        "what the receptionist may tell",
+        blank=True,
+        help_text="What the talking receptionist may tell callers: parking, insurance, prices.",
     )
 
     class Meta:
@@ -108,6 +123,7 @@ class Wording(models.Model):
     text = TextByLanguageField()
 
     class Meta:
+        verbose_name_plural = "wording"
         ordering = ["clinic", "key"]
         constraints = [models.UniqueConstraint(fields=["clinic", "key"], name="one_wording_per_key")]
 
@@ -120,7 +136,7 @@ class Menu(models.Model):
 
     clinic = models.ForeignKey(Clinic, on_delete=models.CASCADE, related_name="menus")
     name = models.CharField(max_length=80)
-    intro = TextByLanguageField(help_text="Said before the options. May be empty.")
+    intro = TextByLanguageField("introduction", help_text="Said before the options. May be empty.")
 
     class Meta:
         ordering = ["clinic", "name"]
@@ -148,7 +164,7 @@ class MenuOption(models.Model):
         HANG_UP = "hang_up", "Say goodbye and hang up"
 
     menu = models.ForeignKey(Menu, on_delete=models.CASCADE, related_name="options")
-    position = models.PositiveSmallIntegerField(default=0, db_index=True)
+    position = models.PositiveSmallIntegerField(default=0)
     key = models.CharField(max_length=1, choices=[(key, key) for key in KEYS])
     label = TextByLanguageField(help_text="As in “For …, press 1.”")
     phrases = TextByLanguageField(help_text="Other words callers use for it, separated by commas.")
@@ -216,6 +232,7 @@ class PlanVersion(models.Model):
     )
 
     class Meta:
+        verbose_name_plural = "what callers hear"
         ordering = ["clinic", "-number"]
         constraints = [models.UniqueConstraint(fields=["clinic", "number"], name="one_plan_per_number")]
         permissions = [("publish_plan", "Can publish what callers hear and bring back older versions")]

@@ -274,7 +274,7 @@ def test_two_versions_are_compared_in_staffs_words():
     assert "Menu “Main menu”, key 3: new → “address”" in shown
     assert "Opening hours, Friday: 8:00 AM to 5:00 PM → closed" in shown
     assert "Phone settings, fewest digits of an ID: 4 → 6" in shown
-    assert any(line.startswith("Phone settings, consent policy: Ask") for line in shown)
+    assert any(line.startswith("Phone settings, recording: Ask") for line in shown)
     assert any(line.startswith("Wording, goodbye (Español): ") for line in shown)
     assert len(shown) == 7
     assert compare(new, new) == []

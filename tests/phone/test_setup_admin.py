@@ -1,5 +1,6 @@
 """The office edits what callers hear, on the admin's pages."""
 
+from datetime import UTC
 from unittest import mock
 
 import pytest
@@ -69,6 +70,7 @@ def test_renaming_an_option_makes_a_new_version_that_the_next_call_hears(
 ):
     rename(office, menu.options.get(key="1"), "visits", django_capture_on_commit_callbacks)
     assert [version.number for version in clinic.plan_versions.all()] == [2, 1]
+    assert clinic.plan_versions.first().published_by.username == "office"
     assert live_plan_of(clinic.pk).plan.menus[0].options[0].label["en"] == "visits"
     page = office.get(PLAN_PAGE).content.decode()
     assert "Callers hear version 2" in page
@@ -161,6 +163,16 @@ def test_settings_that_cannot_work_are_refused_beside_the_field(office, clinic, 
     page = page_of(clinic.phone_settings)
     answer = office.post(page, the_form(office.get(page)) | changes)
     assert sentence in errors_on(answer)[field]
+
+
+def test_a_date_to_publish_at_is_by_the_clinics_clock(office, clinic):
+    page = page_of(clinic.phone_settings)
+    chosen = {"publish_mode": "at", "publish_at_0": "2199-01-15", "publish_at_1": "09:00:00"}
+    answer = office.post(page, the_form(office.get(page)) | chosen)
+    assert answer.status_code == 302, errors_on(answer)
+    publish_at = PhoneSettings.objects.get(clinic=clinic).publish_at
+    assert publish_at.astimezone(UTC).isoformat() == "2199-01-15T14:00:00+00:00"
+    assert the_form(office.get(page))["publish_at_1"] == "09:00:00"
 
 
 def test_the_wording_page_shows_what_is_usually_said_and_what_the_clinic_says(office, clinic):

@@ -28,7 +28,7 @@ document.addEventListener("change", (event) => {
 document.addEventListener("formset:added", (event) => {
   if (event.target.closest("#options-group")) {
     showNeededFields(event.target);
-    // A new option starts open: its fields are what the office wants next.
-    event.target.querySelector("h3")?.click();
+    // A new option starts open: its fields are what the office wants next. The page sets the row up first.
+    setTimeout(() => event.target.querySelector("h3")?.click());
   }
 });
