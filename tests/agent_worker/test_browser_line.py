@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from agent_worker.lines.base import KeyPress, Line
 from agent_worker.lines.browser_socket import BrowserSockets
 from agent_worker.lines.pacing import FRAME_BYTES, SAMPLE_RATE
+from clinic.management.commands.serve import listen
 
 Call = Callable[[Line], Awaitable[None]]
 
@@ -61,7 +61,7 @@ async def phone(settings: Settings) -> AsyncIterator[PhoneServer]:
     settings.ALLOWED_HOSTS = ["127.0.0.1"]
     phone = PhoneServer()
     # Callers who connect before the server has begun wait in the socket's queue.
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = listen("127.0.0.1", 0)
     phone.address = "ws://{}:{}".format(*listening.getsockname())
     config = uvicorn.Config(phone.sockets, lifespan="off", log_level="error", ws_per_message_deflate=False)
     server = uvicorn.Server(config)

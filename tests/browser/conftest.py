@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from django.db import close_old_connections, connections
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from clinic.demo import DEMO_PASSWORD
+from clinic.management.commands.serve import listen
 from tests.services import require_service
 
 T = TypeVar("T")
@@ -61,17 +61,18 @@ async def in_database(function: Callable[[], T]) -> T:
 
 async def until(find: Callable[[], Awaitable[T | None]], *, seconds: float) -> T:
     """What `find` finds, as soon as it finds something. Fails after so many seconds."""
-    async with asyncio.timeout(seconds):
-        while (found := await find()) is None:
-            await asyncio.sleep(0.02)
-    return found
+    for _ in range(int(seconds / 0.02)):
+        if (found := await find()) is not None:
+            return found
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"not there after {seconds} seconds")
 
 
 class Site:
     """The product on a free port, in a thread with an event loop of its own."""
 
     def __init__(self) -> None:
-        listening = socket.create_server(("127.0.0.1", 0))
+        listening = listen("127.0.0.1", 0)
         self.address = "http://{}:{}".format(*listening.getsockname())
         self._server = uvicorn.Server(
             uvicorn.Config(
