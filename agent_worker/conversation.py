@@ -13,11 +13,13 @@ from livekit.agents import AgentSession
 from livekit.agents.voice.speech_handle import SpeechHandle
 
 from agent_worker.clock import CallClock
+from agent_worker.deciding import decide_with_model
 from agent_worker.keypad import EntryRules, KeypadListener, Outcome
 from agent_worker.lines.base import Line
+from agent_worker.model_view import may_use_model
 from agent_worker.numbers import region_of
 from agent_worker.prompts import Prompts
-from agent_worker.speech import Speech, decide_with_model
+from agent_worker.speech import Speech
 from agent_worker.timeline import CallTimeline
 from phone import wording
 from phone.plan import PhonePlan
@@ -187,9 +189,9 @@ class Conversation:
         self, question: str, choices: Mapping[str, str]
     ) -> Callable[[str], Awaitable[str | None]] | None:
         """Who decides on words that no phrase matches: a model, where there is one and consent allows it."""
-        if self.speech.llm is None or not self.outside_allowed:
+        if not may_use_model(self.speech, outside_allowed=self.outside_allowed):
             return None
-        return partial(decide_with_model, self.speech, question, choices)
+        return partial(decide_with_model, self.speech, question, choices, language=self.language)
 
     def choice_rules(self, choices: str | frozenset[str]) -> EntryRules:
         """The rules for choosing one of these keys."""

@@ -216,7 +216,3 @@ def _stt(
 def _llm(providers: list[Provider], environment: SpeechEnvironment) -> llm.LLM[Any]:
     models: list[llm.LLM[Any]] = [make(provider, "LLM") for provider in providers]
     return llm.FallbackAdapter(models, attempt_timeout=environment.timeout, max_retry_per_llm=0)
-
-
-async def decide_with_model(*_: Any) -> str | None:
-    return None
