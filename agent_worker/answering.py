@@ -8,6 +8,7 @@ import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from django.conf import settings
 from livekit.agents import AgentSession, ToolError
 
 from agent_worker.call_flow import CallFlow
@@ -18,7 +19,8 @@ from agent_worker.ids import uuid7
 from agent_worker.keypad import KeypadListener
 from agent_worker.lines.base import Line
 from agent_worker.prompts import Prompts
-from agent_worker.speech import Speech, session_options
+from agent_worker.records import writer
+from agent_worker.speech import Speech, build_speech, prompt_store, session_options
 from agent_worker.timeline import CallTimeline, Writer
 from phone.publishing import LoadedPlan, live_plan
 
@@ -35,6 +37,11 @@ class Desk:
     writer: Writer
     speech: Speech
     live_calls: int = field(default=0, init=False)
+
+
+def make_desk() -> Desk:
+    """The desk of this process, from the environment. Call it on the event loop that the calls run on."""
+    return Desk(prompts=prompt_store(settings.DATA_DIR / "prompts"), writer=writer(), speech=build_speech())
 
 
 async def answer(line: Line, desk: Desk) -> None:

@@ -167,7 +167,7 @@ class CallFlow(Agent):
             case receptionist.CALLBACK:
                 return partial(self.request, Wish("callback", topic=topic))
             case _:
-                return await self.inform(self.office_hours())
+                return await self.inform(self.office_hours() + self.address())
 
     async def request(self, wish: Wish) -> Step | None:
         """Take a request; then the menu again, for a caller who stays."""
@@ -246,6 +246,11 @@ class CallFlow(Agent):
         """The opening hours, generated from the plan and the clock."""
         conversation = self.conversation
         return wording.office_hours(self.plan, conversation.language, conversation.now())
+
+    def address(self) -> wording.Utterance:
+        """Where the office is, if staff wrote it down."""
+        address = self.plan.clinic.address
+        return self.conversation.words("address", address=address) if address else wording.Utterance()
 
     def switch_language(self, language: str) -> None:
         """Go on in `language`."""

@@ -56,6 +56,7 @@ async def _ask(conversation: Conversation) -> Consent:
             rules=conversation.choice_rules(YES + NO),
             understand=lambda text: yes_or_no_key(plan.phrases[language], text),
             takes_words=plan.consent.input == "keypad_and_voice",
+            unclear="consent_unclear",
             limits={"no_input": SILENCES, "invalid": plan.keypad.invalid_limit},
             languages=conversation.other_languages,
         ),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from django.db import close_old_connections
+from django.db import connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,10 +22,17 @@ async def in_database(function: Callable[P, T], *args: P.args, **kwargs: P.kwarg
     """
 
     def job() -> T:
-        close_old_connections()
+        _close_unusable_connections()
         try:
             return function(*args, **kwargs)
         finally:
-            close_old_connections()
+            _close_unusable_connections()
 
     return await asyncio.get_running_loop().run_in_executor(_thread, job)
+
+
+def _close_unusable_connections() -> None:
+    # Like django.db.close_old_connections, which would also close one in the middle of the caller's transaction.
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()

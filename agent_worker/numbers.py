@@ -21,6 +21,7 @@ def international(digits: str, region: str) -> str:
         number = phonenumbers.parse(digits, region)
     except phonenumbers.NumberParseException:
         return ""
-    if not phonenumbers.is_possible_number(number):
+    # A local number without its area code is "possible" too, but nobody can call it from elsewhere.
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return ""
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

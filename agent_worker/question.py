@@ -19,6 +19,7 @@ from livekit.agents.voice.speech_handle import SpeechHandle
 from agent_worker.conversation import Conversation
 from agent_worker.keypad import CallerInput, Collector, EntryRules, Outcome, Pressed, Verdict, Words
 from agent_worker.sealed import Sealed
+from agent_worker.speech import hearing_options
 from phone import phrases
 from phone.wording import Utterance
 
@@ -73,7 +74,10 @@ class KeypadTask(AgentTask[Answer]):
     """Asks one `Question` in a `Conversation`. Never raises for anything the caller does."""
 
     def __init__(self, conversation: Conversation, question: Question) -> None:
-        super().__init__(instructions="", chat_ctx=ChatContext.empty())
+        hearing = hearing_options(
+            conversation.speech, outside_allowed=conversation.outside_allowed, sensitive=question.sensitive
+        )
+        super().__init__(instructions="", chat_ctx=ChatContext.empty(), **hearing)
         self._conversation = conversation
         self._question = question
         self._listener = conversation.listener
@@ -183,7 +187,7 @@ class KeypadTask(AgentTask[Answer]):
         self._silence()
         self._stop_deciding()
         self._set_timer(None)
-        if phrases.is_emergency(known, words.text):
+        if any(phrases.is_emergency(table, words.text) for table in plan.phrases.values()):
             self._ask(self._conversation.words("emergency") + question.prompt)
         elif phrases.wants_person(known, words.text):
             self._finish(Answer("person", source="voice"))

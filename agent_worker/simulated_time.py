@@ -111,10 +111,10 @@ def run_simulated(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         asyncio.set_event_loop(loop)
         try:
             outcome.append(loop.run_until_complete(main()))
-            loop.run_until_complete(_cancel_rest())
         except BaseException as error:
             failure.append(error)
         finally:
+            loop.run_until_complete(_cancel_rest())
             asyncio.set_event_loop(None)
             loop.close()
             loop.jobs.put(None)
