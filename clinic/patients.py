@@ -33,6 +33,8 @@ LOOKUPS_PER_ID = 12
 NOT_FOUND_PER_CLINIC = 120
 """Wrong IDs from all callers together, against a search from many numbers."""
 
+LONGEST_ID = 32
+
 NOT_FOUND = Q(outcome=IdentityAttempt.Outcome.NOT_FOUND)
 
 
@@ -100,6 +102,18 @@ def normalise_id(raw_id: str) -> str:
     """The ID without the spaces and dashes that people put into it. Leading zeros stay: IDs are text."""
     composed = unicodedata.normalize("NFKC", raw_id)
     return "".join(each for each in composed if not each.isspace() and unicodedata.category(each) != "Pd")
+
+
+def patient_id_problem(raw_id: str) -> str:
+    """Why `raw_id` cannot be a patient ID, in a sentence that does not repeat it; empty when it can."""
+    patient_id = normalise_id(raw_id)
+    if not patient_id:
+        return "The patient ID is missing."
+    if not (patient_id.isascii() and patient_id.isdecimal()):
+        return "A patient ID has digits only: callers enter it on their telephone."
+    if len(patient_id) > LONGEST_ID:
+        return f"A patient ID has at most {LONGEST_ID} digits."
+    return ""
 
 
 def patient_id_hash(clinic_id: int, raw_id: str) -> str:

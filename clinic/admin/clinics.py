@@ -1,0 +1,162 @@
+"""The clinic's page: name, languages, opening hours, and the switch that closes or opens it at once."""
+
+from __future__ import annotations
+
+import zoneinfo
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminSelect2Widget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminSplitDateTimeWidget,
+)
+
+from clinic import hours
+from clinic.admin.rows import OpeningTimesFormSet, at_clinic
+from clinic.languages import LANGUAGES
+from clinic.models import Clinic, OpeningInterval
+
+UNTIL_WHEN = "Until when? Give the day and the time at which the opening hours count again."
+
+
+class WallClockField(forms.SplitDateTimeField):
+    """A day and a time as they were typed, without a zone: the form knows whose clock it is."""
+
+    def compress(self, data_list: Any) -> datetime | None:
+        return datetime.combine(*data_list) if data_list and all(data_list) else None
+
+
+class ClinicForm(forms.ModelForm):
+    """The clinic. Days and times are those of its own clock."""
+
+    languages = forms.MultipleChoiceField(
+        choices=list(LANGUAGES.items()),
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="Callers are offered these, and every text can be written in each.",
+    )
+    first_language = forms.ChoiceField(
+        choices=list(LANGUAGES.items()),
+        widget=UnfoldAdminSelectWidget,
+        label="Spoken first",
+        help_text="Calls begin in this language.",
+    )
+    time_zone = forms.ChoiceField(
+        choices=[(name, name.replace("_", " ")) for name in sorted(zoneinfo.available_timezones())],
+        widget=UnfoldAdminSelect2Widget,
+        initial="America/New_York",
+    )
+    switch_until = WallClockField(
+        required=False,
+        label="Until",
+        widget=UnfoldAdminSplitDateTimeWidget,
+        help_text="On the clinic's clock. Then the opening hours count again, by themselves.",
+    )
+
+    class Meta:
+        model = Clinic
+        fields = [
+            "name",
+            "slug",
+            "time_zone",
+            "languages",
+            "switch",
+            "switch_until",
+            "address",
+            "office_number",
+            "office_email",
+        ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        clinic: Clinic = self.instance
+        self.initial["first_language"] = clinic.languages[0] if clinic.languages else "en"
+        if clinic.switch_until:
+            self.initial["switch_until"] = _wall_clock(clinic.switch_until, clinic.time_zone)
+            if clinic.switch_until <= timezone.now():
+                # What has ended by itself need not be taken back by hand.
+                self.initial.update(switch=Clinic.Switch.NONE, switch_until=None)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("languages") and cleaned.get("first_language"):
+            self._order_languages(cleaned)
+        if "switch" in cleaned and "time_zone" in cleaned and "switch_until" in cleaned:
+            self._check_switch(cleaned)
+        return cleaned
+
+    def _order_languages(self, cleaned: dict[str, Any]) -> None:
+        first = cleaned["first_language"]
+        if first not in cleaned["languages"]:
+            self.add_error("first_language", f"{LANGUAGES[first]} is not among the clinic's languages.")
+        cleaned["languages"] = sorted(cleaned["languages"], key=lambda language: language != first)
+
+    def _check_switch(self, cleaned: dict[str, Any]) -> None:
+        if not cleaned["switch"]:
+            cleaned["switch_until"] = None
+            return
+        if not cleaned["switch_until"]:
+            self.add_error("switch_until", UNTIL_WHEN)
+            return
+        until = cleaned["switch_until"].replace(tzinfo=ZoneInfo(cleaned["time_zone"]))
+        now = timezone.now()
+        if until <= now:
+            clock = f"{_wall_clock(now, cleaned['time_zone']):%H:%M}"
+            self.add_error(
+                "switch_until", f"This has passed: it is {clock} at the clinic. Choose a later time."
+            )
+            return
+        cleaned["switch_until"] = until
+
+
+def _wall_clock(at: datetime, zone: str) -> datetime:
+    return at.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+
+
+class WeekFormSet(OpeningTimesFormSet):
+    def interval(self, form: forms.ModelForm) -> hours.Interval:
+        row: OpeningInterval = form.instance
+        return hours.Interval(weekday=row.weekday, opens=row.opens, closes=row.closes)
+
+
+class OpeningIntervalInline(TabularInline):
+    model = OpeningInterval
+    formset = WeekFormSet
+    extra = 0
+    verbose_name_plural = "opening hours"
+
+
+@admin.register(Clinic)
+class ClinicAdmin(ModelAdmin):
+    form = ClinicForm
+    inlines = [OpeningIntervalInline]
+    list_display = ["name", "time_zone", "now"]
+    prepopulated_fields = {"slug": ["name"]}
+    radio_fields = {"switch": admin.HORIZONTAL}
+    warn_unsaved_form = True
+    fieldsets = [
+        (None, {"fields": ["name", "slug", "time_zone", "languages", "first_language"]}),
+        ("Closed or open now", {"fields": ["switch", "switch_until"]}),
+        ("How to reach the office", {"fields": ["address", "office_number", "office_email"]}),
+    ]
+
+    @display(description="Now")
+    def now(self, clinic: Clinic) -> str:
+        """What the switch says, or that the hours are followed."""
+        if not clinic.switch or (clinic.switch_until and clinic.switch_until <= timezone.now()):
+            return "By the opening hours"
+        if clinic.switch_until is None:
+            return clinic.get_switch_display()
+        return f"{clinic.get_switch_display()}, until {at_clinic(clinic.switch_until, clinic)}"
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for clinic in queryset:
+            clinic.delete()
