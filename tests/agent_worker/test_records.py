@@ -20,6 +20,9 @@ from phone import services
 from phone.models import Call, CallEvent
 from phone.records import CallEnded, CallStarted, EventHappened, Heartbeat, Record
 
+# Each write closes the connections that its thread no longer needs.
+pytestmark = pytest.mark.django_db(transaction=True)
+
 NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 
 
@@ -151,8 +154,6 @@ async def test_each_loop_has_one_writer() -> None:
 
 
 class TestWithTheDatabase:
-    pytestmark = pytest.mark.django_db(transaction=True)
-
     @pytest.fixture
     def clinic(self) -> Clinic:
         return Clinic.objects.create(name="Bright Smile Dental", slug="bright-smile")
