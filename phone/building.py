@@ -125,12 +125,13 @@ def _option(option: MenuOption, languages: Iterable[str], names: dict[int, str])
 
 
 def _wording(clinic: Clinic) -> dict[str, dict[str, str]]:
-    own = {row.key: row.text for row in clinic.wordings.all()}
-    return {
-        language: default_wording(language)
-        | {key: text_in(texts, language) for key, texts in own.items() if text_in(texts, language)}
-        for language in clinic.languages
-    }
+    wording = {language: dict(default_wording(language)) for language in clinic.languages}
+    for row in clinic.wordings.all():
+        texts = _texts(row.text, clinic.languages)
+        # A sentence that is blank in every language is one that the clinic leaves unsaid.
+        for language in texts or clinic.languages:
+            wording[language][row.key] = texts.get(language, "")
+    return wording
 
 
 def _texts(texts: dict[str, str], languages: Iterable[str]) -> dict[str, str]:

@@ -15,12 +15,13 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
-from unfold.admin import ModelAdmin, StackedInline
+from unfold.admin import StackedInline
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from clinic.languages import LANGUAGES, text_in
-from clinic.models import Clinic
+from clinic.admin.rows import ClinicRowAdmin, ClinicRowForm
+from clinic.languages import LANGUAGES, show_clinic_languages, text_in
+from clinic.models import Clinic, Closure
 from phone.building import settings_of
 from phone.models import Menu, MenuOption, PhoneLine, PhoneSettings, Wording
 from phone.validation import (
@@ -44,33 +45,12 @@ def show_beside_fields(form: forms.ModelForm, problems: Iterable[Problem]) -> No
             form.add_error(field, problem.sentence)
 
 
-class SetupForm(forms.ModelForm):
-    """A form of something that belongs to a clinic. Where there is only one clinic, nobody has to choose it."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        clinics = list(Clinic.objects.all()[:2])
-        if "clinic" in self.fields and len(clinics) == 1:
-            self.fields["clinic"].initial = clinics[0]
-            self.fields["clinic"].widget = forms.HiddenInput()
-
-    @property
-    def clinic(self) -> Clinic | None:
-        """The clinic of the row, once one is chosen."""
-        return self.instance.clinic if self.instance.clinic_id else None
-
-
-class SetupAdmin(ModelAdmin):
+class SetupAdmin(ClinicRowAdmin):
     """A page of the plan: it begins with what callers hear now."""
 
-    form = SetupForm
+    form = ClinicRowForm
     list_before_template = BANNER
     change_form_outer_before_template = BANNER
-    warn_unsaved_form = True
-    list_filter_sheet = False
-
-    def get_list_filter(self, request: HttpRequest) -> tuple[str, ...]:
-        return ("clinic",) if Clinic.objects.count() > 1 else ()
 
 
 class OptionFormSet(forms.BaseInlineFormSet):
@@ -80,8 +60,10 @@ class OptionFormSet(forms.BaseInlineFormSet):
 
     def add_fields(self, form: forms.ModelForm, index: int | None) -> None:
         super().add_fields(form, index)
-        if "target_menu" in form.fields and self.instance.clinic_id:
-            form.fields["target_menu"].queryset = Menu.objects.filter(clinic=self.instance.clinic_id)
+        if self.instance.clinic_id:
+            show_clinic_languages(form, self.instance.clinic.languages)
+            if "target_menu" in form.fields:
+                form.fields["target_menu"].queryset = Menu.objects.filter(clinic=self.instance.clinic_id)
 
     def clean(self) -> None:
         super().clean()
@@ -158,12 +140,12 @@ class MenuAdmin(SetupAdmin):
         return ", ".join(use for use, pk in uses.items() if pk == menu.pk) or "from another menu"
 
 
-class PhoneSettingsForm(SetupForm):
+class PhoneSettingsForm(ClinicRowForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name in ("main_menu", "closed_menu"):
-            if name in self.fields and self.clinic:
-                self.fields[name].queryset = Menu.objects.filter(clinic=self.clinic)
+            if name in self.fields and self.instance.clinic_id:
+                self.fields[name].queryset = Menu.objects.filter(clinic=self.instance.clinic_id)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -175,7 +157,7 @@ class PhoneSettingsForm(SetupForm):
         show_beside_fields(self, publish_date_problems(typed, timezone.now()))
         for name in ("main_menu", "closed_menu"):
             menu = cleaned.get(name)
-            if menu and cleaned.get("clinic") and menu.clinic_id != cleaned["clinic"].pk:
+            if menu and typed.clinic_id and menu.clinic_id != typed.clinic_id:
                 self.add_error(name, "This menu belongs to another clinic.")
         return cleaned
 
@@ -242,7 +224,7 @@ class PhoneSettingsAdmin(SetupAdmin):
             return response.render() if isinstance(response, TemplateResponse) else response
 
 
-class WordingForm(SetupForm):
+class WordingForm(ClinicRowForm):
     key = forms.ChoiceField(label="Sentence", widget=UnfoldAdminSelectWidget)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -256,9 +238,10 @@ class WordingForm(SetupForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        if {"clinic", "key", "text"} <= cleaned.keys():
-            typed = Wording(key=cleaned["key"], text=cleaned["text"], clinic=cleaned["clinic"])
-            show_beside_fields(self, wording_problems(typed, typed.clinic, settings_of(typed.clinic)))
+        clinic = cleaned.get("clinic") or (self.instance.clinic if self.instance.clinic_id else None)
+        if clinic and {"key", "text"} <= cleaned.keys():
+            typed = Wording(key=cleaned["key"], text=cleaned["text"], clinic=clinic)
+            show_beside_fields(self, wording_problems(typed, clinic, settings_of(clinic)))
         return cleaned
 
 
@@ -345,3 +328,10 @@ def usual_texts(key: str) -> dict[str, str]:
 class PhoneLineAdmin(SetupAdmin):
     list_display = ("number", "label", "clinic", "enabled")
     fields = ("clinic", "number", "label", "room_prefix", "enabled")
+
+
+# The clinic's own pages make the plan too. The clinic knows nothing of phones, so the phone puts its banner there.
+for model in (Clinic, Closure):
+    clinic_page = admin.site.get_model_admin(model)
+    clinic_page.list_before_template = BANNER
+    clinic_page.change_form_outer_before_template = BANNER

@@ -120,7 +120,7 @@ class Wording(models.Model):
 
     clinic = models.ForeignKey(Clinic, on_delete=models.CASCADE, related_name="wordings")
     key = models.CharField(max_length=40)
-    text = TextByLanguageField()
+    text = TextByLanguageField(multiline=True)
 
     class Meta:
         verbose_name_plural = "wording"
@@ -136,7 +136,9 @@ class Menu(models.Model):
 
     clinic = models.ForeignKey(Clinic, on_delete=models.CASCADE, related_name="menus")
     name = models.CharField(max_length=80)
-    intro = TextByLanguageField("introduction", help_text="Said before the options. May be empty.")
+    intro = TextByLanguageField(
+        "introduction", multiline=True, help_text="Said before the options. May be empty."
+    )
 
     class Meta:
         ordering = ["clinic", "name"]
@@ -173,7 +175,7 @@ class MenuOption(models.Model):
     topic = models.CharField(
         max_length=60, blank=True, help_text="What the receptionist talks about, such as appointments."
     )
-    message = TextByLanguageField(help_text="For “Say a message”.")
+    message = TextByLanguageField(multiline=True, help_text="For “Say a message”.")
     target_menu = models.ForeignKey(
         Menu,
         null=True,

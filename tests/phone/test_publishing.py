@@ -83,6 +83,14 @@ def test_what_staff_wrote_comes_out_of_the_database_as_they_wrote_it():
     assert plan.wording["es"]["greeting"]
 
 
+def test_a_sentence_left_blank_in_every_language_is_left_unsaid():
+    clinic = a_clinic(no_emergency_sentence=True)
+    Wording.objects.create(clinic=clinic, key="emergency", text={"en": " "})
+    publish(clinic.pk)
+    assert live_plan_of(clinic.pk).plan.wording["en"]["emergency"] == ""
+    assert live_plan_of(clinic.pk).plan.wording["es"]["emergency"] == ""
+
+
 def test_a_plan_is_built_in_a_handful_of_queries_however_large_it_is(django_assert_max_num_queries):
     clinic = a_clinic()
     main = clinic.menus.get()
