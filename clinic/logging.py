@@ -17,11 +17,13 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-FIELDS = frozenset(
-    {"timestamp", "level", "logger", "event", "exception"}
-    | {"call", "clinic", "consent", "language", "line", "menu", "outcome", "plan_version", "request", "room", "step"}
-    | {"attempt", "calls", "count", "limit", "origin", "provider", "records", "seconds", "task", "voice", "worker"}
-)
+# fmt: off
+FIELDS = frozenset({
+    "timestamp", "level", "logger", "event", "exception",
+    "call", "clinic", "consent", "language", "line", "menu", "outcome", "plan_version", "request", "room", "step",
+    "attempt", "calls", "count", "limit", "origin", "provider", "records", "seconds", "task", "voice", "worker",
+})
+# fmt: on
 """What may stand beside an event. Everything else is dropped, such as LiveKit's `lk.pii.…`."""
 
 OURS = ("agent_worker", "clinic", "phone", "django", "uvicorn")
@@ -77,15 +79,15 @@ class Discreet(logging.Filter):
         return True
 
 
-def logging_settings(*, level: str, as_json: bool) -> dict[str, Any]:
-    """Django's `LOGGING`: one line per event on stderr, JSON for a log collector or text for a person."""
+def logging_settings(*, level: str, for_collector: bool) -> dict[str, Any]:
+    """Django's `LOGGING`, on stderr: text for a person, or JSON with every request for a log collector."""
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
+        structlog.processors.JSONRenderer() if for_collector else structlog.dev.ConsoleRenderer(colors=False)
     )
     structlog.configure(
         processors=[
@@ -118,5 +120,10 @@ def logging_settings(*, level: str, as_json: bool) -> dict[str, Any]:
             "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["discreet"]}
         },
         "root": {"handlers": ["stderr"], "level": "WARNING"},
-        "loggers": {name: {"level": level, "handlers": [], "propagate": True} for name in OURS},
+        "loggers": {
+            **{name: {"level": level, "handlers": [], "propagate": True} for name in OURS},
+            # Starting and stopping: `manage.py serve` says it better.
+            "uvicorn.error": {"level": "WARNING"},
+            "uvicorn.access": {"level": level if for_collector else "WARNING"},
+        },
     }

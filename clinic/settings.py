@@ -183,7 +183,7 @@ CHANNEL_LAYERS = {
     if REDIS_URL
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
-CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_BROKER_URL = REDIS_URL or "memory://localhost/"
 CELERY_BROKER_TRANSPORT_OPTIONS = {} if REDIS_URL else {"polling_interval": 0.05}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
@@ -214,7 +214,7 @@ PHONENUMBER_DB_FORMAT = "E164"
 # -- Mail, logs, language ------------------------------------------------------------------------------------
 globals().update(mail_settings(ENV.smtp_url))
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = ENV.mail_from
-LOGGING = logging_settings(level=ENV.log_level, as_json=not DEMO)
+LOGGING = logging_settings(level=ENV.log_level, for_collector=not DEMO)
 IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
 USE_TZ = True
 TIME_ZONE = "UTC"

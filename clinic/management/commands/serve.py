@@ -76,7 +76,6 @@ class Server(uvicorn.Server):
         config = uvicorn.Config(
             "clinic.asgi:application",
             log_config=None,
-            access_log=not settings.DEMO,
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
             ws_max_size=LARGEST_MESSAGE,
