@@ -20,6 +20,7 @@ from agent_worker.conversation import Conversation
 from agent_worker.patient_id import identify_caller
 from agent_worker.question import Answer
 from agent_worker.request import Wish, take_request
+from agent_worker.talking import talk, wish_for
 from phone import wording
 from phone.plan import MenuOption
 
@@ -157,7 +158,23 @@ class CallFlow(Agent):
         return self.menu
 
     async def receptionist(self, topic: str = "") -> Step | None:
-        """Talk to the receptionist: by keys, where no model may or can be used."""
+        """Talk to the receptionist; by keys, where no model may or can be used."""
+        ended = await talk(self.conversation, topic)
+        match ended.kind:
+            case "request" if ended.wanted is not None:
+                return partial(self.request, wish_for(ended.wanted, topic))
+            case "person":
+                return self.person
+            case "language":
+                return self.after(Answer("language", keys=ended.language))
+            case "done":
+                return self.goodbye
+            case "silent":
+                return partial(self.help, silent=True)
+        return partial(self.receptionist_by_keys, topic)
+
+    async def receptionist_by_keys(self, topic: str = "") -> Step | None:
+        """What the receptionist can do, as a menu."""
         answer = await receptionist.ask_what_for(self.conversation)
         if answer.kind != "entry":
             return self.after(answer)

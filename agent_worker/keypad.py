@@ -191,6 +191,10 @@ class KeypadListener:
         """The oldest input that nobody has used yet, or None."""
         return self._early.popleft() if self._early else None
 
+    def put_back(self, given: CallerInput) -> None:
+        """`given` was meant for whoever asks next: they get it first."""
+        self._early.appendleft(given)
+
     @property
     def has_early(self) -> bool:
         return bool(self._early)

@@ -29,7 +29,7 @@ FEWEST_HIDDEN_DIGITS = 3
 """Shorter numbers stay: "at 10", "for two"."""
 
 _TOKEN = re.compile(r"\d+|[^\W\d_]+|[\W_]+")
-_SEPARATOR = re.compile(r"[\s.,()/+-–—]*")
+_SEPARATOR = re.compile(r"[\s.,()/+–—-]*")
 
 
 def may_use_model(speech: Speech, *, outside_allowed: bool) -> bool:

@@ -21,11 +21,13 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Wish:
-    """What a request is for."""
+    """What a request is for. `part_of_day` and `note` are what the caller said already."""
 
     kind: str
     priority: str = "normal"
     topic: str = ""
+    part_of_day: str = ""
+    note: str = ""
 
 
 async def take_request(conversation: Conversation, wish: Wish) -> Answer | None:
@@ -34,8 +36,8 @@ async def take_request(conversation: Conversation, wish: Wish) -> Answer | None:
     A number that was left is stored at once, unconfirmed, so that hanging up does not lose it.
     """
     conversation.enter("request")
-    part_of_day = ""
-    if wish.priority == "normal":
+    part_of_day = wish.part_of_day
+    if wish.priority == "normal" and not part_of_day:
         answer = await _ask_part_of_day(conversation, wish)
         if answer.kind != "entry":
             return answer
@@ -121,7 +123,7 @@ def _draft(conversation: Conversation, wish: Wish, part_of_day: str) -> RequestT
         number="",
         part_of_day=part_of_day,
         topic=wish.topic,
-        note="",
+        note=wish.note,
         language=conversation.language,
         confirmed=False,
         due_at=wording.due_at(conversation.plan, now),

@@ -98,6 +98,11 @@ class CallTimeline:
         """A prompt begins; `asks` tells whether it wants an answer."""
         self._tell("prompt", step, {"text": utterance.text, "asks": asks})
 
+    def reply(self, step: str, text: str) -> None:
+        """A sentence begins that a model made from what the caller said: kept only where their words are."""
+        public = {"text": text, "asks": True}
+        self._tell("prompt", step, public, public if self.transcript_allowed else {"asks": True})
+
     def silenced(self, step: str) -> None:
         """The caller cut the prompt."""
         self._tell("silenced", step, {})
