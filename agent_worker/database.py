@@ -34,5 +34,7 @@ async def in_database(function: Callable[P, T], *args: P.args, **kwargs: P.kwarg
 def _close_unusable_connections() -> None:
     # Like django.db.close_old_connections, which would also close one in the middle of the caller's transaction.
     for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:
+        # To open SQLite's file takes longer than most queries, and one that works goes on working.
+        kept = connection.vendor == "sqlite" and not connection.errors_occurred
+        if not (connection.in_atomic_block or kept):
             connection.close_if_unusable_or_obsolete()
