@@ -211,11 +211,9 @@ def _covers(closure: Closure, day: date) -> bool:
 def _openings(schedule: Schedule, day: date) -> list[tuple[datetime, datetime]]:
     """What begins on `day` by week and closures, in UTC, sorted; may overlap, never empty."""
     closure = closure_on(schedule, day)
-    hours: Iterable[Interval | SpecialInterval]
-    if closure:
-        hours = closure.hours
-    else:
-        hours = (interval for interval in schedule.week if interval.weekday == day.weekday())
+    hours: Iterable[Interval | SpecialInterval] = (
+        closure.hours if closure else [each for each in schedule.week if each.weekday == day.weekday()]
+    )
     zone = ZoneInfo(schedule.zone)
     stretches = (
         (

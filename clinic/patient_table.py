@@ -14,6 +14,7 @@ from import_export.widgets import BooleanWidget
 from tablib import Dataset
 
 from clinic import crypto
+from clinic.languages import LANGUAGES
 from clinic.models import Clinic, Patient
 from clinic.patients import (
     normalise_id,
@@ -88,8 +89,18 @@ class PatientsIn(ModelResource):
             errors["patient_id"] = problem
         elif not instance.id_key:
             patient_set_id(instance, patient_id)
+        if not instance.name:
+            errors["name"] = "The name is missing."
+        if instance.language and instance.language not in LANGUAGES:
+            errors["language"] = f"The language should be one of {', '.join(LANGUAGES)}, or empty."
         if errors:
             raise ValidationError(errors)
+
+    def skip_row(
+        self, instance: Patient, original: Patient, row: dict[str, Any], import_validation_errors: Any = None
+    ) -> bool:
+        # Only a patient who is there already can be as the file says.
+        return bool(instance.pk and super().skip_row(instance, original, row, import_validation_errors))
 
     def import_row(self, row: dict[str, Any], instance_loader: object, **kwargs: Any) -> RowResult:
         try:

@@ -119,12 +119,10 @@ class PatientAdmin(RecordsAccess, ClinicRowAdmin, ModelAdmin, ImportExportModelA
         self, request: HttpRequest, queryset: QuerySet[Patient], search_term: str
     ) -> tuple[QuerySet[Patient], bool]:
         found, may_have_duplicates = super().get_search_results(request, queryset, search_term)
-        if not search_term or patient_id_problem(search_term):
-            digits = "".join(each for each in search_term if each.isdecimal())
-        else:
-            digits = search_term
+        if search_term and not patient_id_problem(search_term):
             hashes = [patient_id_hash(pk, search_term) for pk in Clinic.objects.values_list("pk", flat=True)]
             found |= queryset.filter(id_hmac__in=hashes)
+        digits = "".join(each for each in search_term if each.isdecimal())
         if len(digits) >= SHORTEST_PHONE_SEARCH:
             found |= queryset.filter(phone__contains=digits)
         return found, may_have_duplicates
