@@ -8,6 +8,7 @@ from django.templatetags.static import static
 
 from clinic.environment import mail_settings, postgres_settings, read_environment
 from clinic.logging import logging_settings
+from clinic.navigation import NAVIGATION
 from clinic.secret_file import secret_from_file
 
 ENV = read_environment()
@@ -202,6 +203,7 @@ UNFOLD = {
     "DASHBOARD_CALLBACK": "phone.admin.figures.today_at_a_glance",
     "STYLES": [lambda request: static("office/office.css")],
     "SCRIPTS": [lambda request: static("office/live.js")],
+    "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": NAVIGATION},
 }
 
 # -- Telephone -----------------------------------------------------------------------------------------------
