@@ -32,7 +32,9 @@ from phone.wording.texts import digit_clips
 
 logger = logging.getLogger(__name__)
 
-FRAME_SECONDS = 0.1
+FRAME_SECONDS = 2.0
+"""Lines cut this into frames of their own. Small pieces, pushed all at once, would keep the other callers waiting."""
+
 ON_THE_SPOT_SECONDS = 2.0
 """How long a caller waits for a prompt that was not rendered ahead, before going on without it."""
 
