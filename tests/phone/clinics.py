@@ -15,7 +15,7 @@ def a_clinic(slug: str = "river", number: str = "+15550100", **settings: Any) ->
         slug=slug,
         languages=["en", "es"],
         address="1 River Road",
-        office_number="+15550102",
+        office_number="+12125550102",
     )
     OpeningInterval.objects.bulk_create(
         OpeningInterval(clinic=clinic, weekday=day, opens=time(8), closes=time(17)) for day in range(5)

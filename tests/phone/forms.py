@@ -11,14 +11,17 @@ class _Inputs(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.values: dict[str, str] = {}
+        self.values: dict[str, Any] = {}
+        self.more: list[tuple[str, str]] = []
         self._select = self._textarea = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
         name, value = found.get("name") or "", found.get("value")
         if tag == "input" and name:
-            if found.get("type") not in ("checkbox", "radio", "submit") or "checked" in found:
+            if found.get("type") == "checkbox" and "checked" in found and name in self.values:
+                self.more.append((name, value or "on"))
+            elif found.get("type") not in ("checkbox", "radio", "submit") or "checked" in found:
                 self.values[name] = value or ("on" if found.get("type") == "checkbox" else "")
         elif tag == "select":
             self._select = name
@@ -40,15 +43,18 @@ class _Inputs(HTMLParser):
             self._textarea = ""
 
 
-def the_form(page: HttpResponse) -> dict[str, str]:
+def the_form(page: HttpResponse) -> dict[str, Any]:
     """What a browser would send for `page` if nobody typed anything."""
     inputs = _Inputs()
     inputs.feed(page.content.decode())
+    for name, value in inputs.more:
+        # Several ticks of one name, such as the clinic's languages.
+        inputs.values[name] = [*([known] if isinstance(known := inputs.values[name], str) else known), value]
     # The search of the sidebar and the buttons are other forms.
     return {name: value for name, value in inputs.values.items() if name not in ("s", "q", "_addanother")}
 
 
-def write(form: dict[str, str], field: str, **texts: str) -> dict[str, str]:
+def write(form: dict[str, Any], field: str, **texts: str) -> dict[str, Any]:
     """`form` with something else in the inputs of a text by language."""
     written = dict(form)
     for language, text in texts.items():

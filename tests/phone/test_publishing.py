@@ -77,7 +77,7 @@ def test_what_staff_wrote_comes_out_of_the_database_as_they_wrote_it():
     publish(clinic.pk)
     plan = live_plan_of(clinic.pk).plan
     assert plan.clinic.receptionist_facts == "Parking is free."
-    assert plan.clinic.office_number == "+15550102"
+    assert plan.clinic.office_number == "+12125550102"
     assert (plan.keypad.terminator, plan.keypad.clear_key) == ("*", "#")
     assert plan.wording["en"]["goodbye"] == "Bye, {clinic}."
     assert plan.wording["es"]["greeting"]

@@ -200,6 +200,23 @@ def test_a_placeholder_that_does_not_exist_is_refused_beside_the_sentence(office
     assert "{name} means nothing in this sentence (English)." in errors_on(answer)["text"]
 
 
+def test_other_opening_hours_go_live_too_and_the_clinics_pages_say_which_version_callers_hear(
+    office, clinic, django_capture_on_commit_callbacks
+):
+    page = reverse("admin:clinic_clinic_change", args=(clinic.pk,))
+    form = the_form(office.get(page))
+    monday = clinic.opening_intervals.get(weekday=0)
+    [row] = [name for name, value in form.items() if name.endswith("-id") and value == str(monday.pk)]
+    opens = row.removesuffix("-id") + "-opens"
+    assert form[opens].startswith("08:00")
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = office.post(page, form | {opens: "09:00"})
+    assert answer.status_code == 302, errors_on(answer)
+    assert "Callers hear version 2" in office.get(page).content.decode()
+    assert str(live_plan_of(clinic.pk).plan.schedule.week[0].opens) == "09:00:00"
+    assert "Callers hear version 2" in office.get("/admin/clinic/closure/").content.decode()
+
+
 def test_publishing_by_hand(office, clinic, menu, django_capture_on_commit_callbacks):
     PhoneSettings.objects.update(publish_mode=PhoneSettings.PublishMode.BY_HAND)
     rename(office, menu.options.get(key="1"), "visits", django_capture_on_commit_callbacks)
