@@ -43,11 +43,21 @@ class PatientsOut(ModelResource):
         return patient_id_revealed(patient)
 
 
-class PatientsIn(ModelResource):
-    """The table that an import reads: a known ID changes that patient, a new one adds a patient to `clinic`."""
+class MaskedId(Field):
+    """The ID as a preview shows it. It is read from the file in `PatientsIn.import_instance`."""
 
-    patient_id = Field(column_name="patient_id", readonly=True)
-    active = Field(attribute="active", column_name="active", widget=BooleanWidget(), default=True)
+    def export(self, instance: Patient, **kwargs: Any) -> str:
+        return patient_id_masked(instance) if instance.id_key else ""
+
+
+class PatientsIn(ModelResource):
+    """The table that an import reads: a known ID changes that patient, a new one adds a patient to `clinic`.
+
+    An empty cell changes nothing.
+    """
+
+    patient_id = MaskedId(column_name="patient_id", readonly=True)
+    active = Field(attribute="active", column_name="active", widget=BooleanWidget())
 
     class Meta:
         model = Patient
@@ -70,11 +80,12 @@ class PatientsIn(ModelResource):
             )
         dataset.headers = headers
 
-    def dehydrate_patient_id(self, patient: Patient) -> str:
-        return patient_id_masked(patient) if patient.id_key else ""
-
     def get_instance(self, instance_loader: object, row: dict[str, Any]) -> Patient | None:
         return Patient.objects.filter(clinic=self._clinic, id_hmac=self._hash(row)).first()
+
+    def import_field(self, field: Field, instance: Patient, row: dict[str, Any], **kwargs: Any) -> None:
+        if str(row.get(field.column_name) or "").strip():
+            super().import_field(field, instance, row, **kwargs)
 
     def import_instance(self, instance: Patient, row: dict[str, Any], **kwargs: Any) -> None:
         errors: dict[str, Any] = {}

@@ -21,7 +21,7 @@ from unfold.widgets import (
 )
 
 from clinic import hours
-from clinic.admin.rows import OpeningTimesFormSet, at_clinic
+from clinic.admin.rows import TIMES_IN_MINUTES, OpeningTimesFormSet, at_clinic
 from clinic.languages import LANGUAGES
 from clinic.models import Clinic, OpeningInterval
 
@@ -74,6 +74,8 @@ class ClinicForm(forms.ModelForm):
             "office_number",
             "office_email",
         ]
+        labels = {"slug": "Short name"}
+        help_texts = {"slug": "For addresses: small letters, digits and hyphens."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -131,7 +133,9 @@ class OpeningIntervalInline(TabularInline):
     model = OpeningInterval
     formset = WeekFormSet
     extra = 0
+    verbose_name = "opening time"
     verbose_name_plural = "opening hours"
+    formfield_overrides = TIMES_IN_MINUTES
 
 
 @admin.register(Clinic)

@@ -16,7 +16,7 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from clinic import hours
-from clinic.admin.rows import ClinicRowAdmin, ClinicRowForm, OpeningTimesFormSet
+from clinic.admin.rows import TIMES_IN_MINUTES, ClinicRowAdmin, ClinicRowForm, OpeningTimesFormSet
 from clinic.holidays_import import (
     NoHolidaysKnown,
     PublicHoliday,
@@ -64,6 +64,7 @@ class ClosureIntervalInline(TabularInline):
     extra = 0
     verbose_name = "opening time"
     verbose_name_plural = "open on these days (none: closed all day)"
+    formfield_overrides = TIMES_IN_MINUTES
 
 
 class HolidaysForm(forms.Form):
@@ -97,6 +98,7 @@ class HolidaysForm(forms.Form):
 class ClosureAdmin(ClinicRowAdmin):
     form = ClosureForm
     inlines = [ClosureIntervalInline]
+    fields = ["clinic", "name", "starts_on", "ends_on", "yearly", "message"]
     list_display = ["name", "days", "yearly", "open_times", "source"]
     list_filter = ["yearly", "source"]
     search_fields = ["name"]

@@ -8,14 +8,18 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.formats import date_format
 from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminSingleTimeWidget
 
 from clinic import hours
 from clinic.languages import show_clinic_languages
 from clinic.models import Clinic
+
+TIMES_IN_MINUTES = {models.TimeField: {"widget": UnfoldAdminSingleTimeWidget(format="%H:%M")}}
 
 
 def at_clinic(at: datetime, clinic: Clinic) -> str:

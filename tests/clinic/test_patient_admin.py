@@ -156,6 +156,7 @@ class TestImporting:
     def test_first_a_preview_then_the_patients(self, office: Client, clinic: Clinic) -> None:
         preview = self.upload(office, clinic, self.GOOD)
         assert "Bob Stone" in text_of(preview)
+        assert "••••" in text_of(preview)
         assert "4821" not in text_of(preview)
         assert not Patient.objects.exists()
         assert "2 patients were added, 0 changed" in self.confirm(office, preview)
@@ -169,6 +170,12 @@ class TestImporting:
         assert "0 patients were added, 1 changed" in self.confirm(office, preview)
         maria.refresh_from_db()
         assert (maria.name, str(maria.phone)) == ("Maria Lopez-Diaz", "+12025550123")
+
+    def test_an_empty_cell_changes_nothing(self, office: Client, clinic: Clinic, maria: Patient) -> None:
+        content = "patient_id,name,phone,language,active\n4821,,,,\n"
+        assert "0 changed, 1 were as they are already" in self.confirm(
+            office, self.upload(office, clinic, content)
+        )
 
     def test_bad_lines_are_named_and_the_rest_goes_in(
         self, office: Client, clinic: Clinic, caplog: pytest.LogCaptureFixture
