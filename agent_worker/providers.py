@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -154,16 +154,24 @@ def base_url(provider: Provider, environ: Mapping[str, str] = os.environ) -> str
         ) from None
 
 
+def load(provider: Provider, kind: Kind) -> Callable[..., Any]:
+    """The plugin's STT, LLM or TTS class. The first time in a process, on the main thread only.
+
+    (livekit-agents registers plugins there.) Raises SystemExit where the plugin has no such part.
+    """
+    module = importlib.import_module(f"livekit.plugins.{provider.plugin}")
+    factory: Callable[..., Any] | None = getattr(module, kind, None)
+    if factory is None:
+        raise SystemExit(f"SPEECH_{kind}: the LiveKit plugin “{provider.plugin}” has no {kind}.")
+    return factory
+
+
 def make(provider: Provider, kind: Kind, **wanted: Any) -> Any:
     """A new STT, LLM or TTS of this provider, with those of the `wanted` options that it knows.
 
-    Empty options are left to the plugin. The first use of a plugin in a process must be on the main thread
-    (livekit-agents registers it there). Raises SystemExit where the plugin has no such part.
+    Empty options are left to the plugin. Raises as `load` does.
     """
-    module = importlib.import_module(f"livekit.plugins.{provider.plugin}")
-    factory = getattr(module, kind, None)
-    if factory is None:
-        raise SystemExit(f"SPEECH_{kind}: the LiveKit plugin “{provider.plugin}” has no {kind}.")
+    factory = load(provider, kind)
     options = {
         "model": provider.model,
         "api_key": os.environ.get(provider.key_name, ""),

@@ -21,9 +21,11 @@ from agent_worker.local_tts import LocalTTS
 from agent_worker.prompts import PromptStore
 from agent_worker.providers import (
     MULTILINGUAL,
+    Kind,
     Provider,
     SpeechEnvironment,
     has_key,
+    load,
     make,
     read_speech_environment,
 )
@@ -92,8 +94,13 @@ def build_speech(environment: SpeechEnvironment | None = None) -> Speech:
     recognisers = [p for p in environment.stt if environment.stt_local or has_key(p)]
     thinkers = [p for p in environment.llm if has_key(p)]
     speakers = [p for p in environment.tts if has_key(p)]
+    used: dict[Kind, list[Provider]] = {"STT": recognisers, "LLM": thinkers, "TTS": speakers}
+    for kind, providers in used.items():
+        for provider in providers:
+            load(provider, kind)
+        logger.info("speech providers for %s: %s", kind, ", ".join(p.plugin for p in providers) or "none")
     session = aiohttp.ClientSession() if recognisers or speakers else None
-    speech = Speech(
+    return Speech(
         stt=_stt(recognisers, environment, session) if recognisers else None,
         llm=_llm(thinkers, environment) if thinkers else None,
         local_stt=environment.stt_local,
@@ -101,10 +108,6 @@ def build_speech(environment: SpeechEnvironment | None = None) -> Speech:
         environment=environment,
         session=session,
     )
-    for kind, used in (("stt", recognisers), ("llm", thinkers), ("tts", speakers)):
-        names = ", ".join(provider.plugin for provider in used) or "none"
-        logger.info("speech providers for %s: %s", kind, names)
-    return speech
 
 
 def prompt_store(directory: Path, environment: SpeechEnvironment | None = None) -> PromptStore:
