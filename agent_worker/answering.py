@@ -37,6 +37,15 @@ class Desk:
     writer: Writer
     speech: Speech
     live_calls: int = field(default=0, init=False)
+    _reads: dict[str, asyncio.Task[LoadedPlan | None]] = field(default_factory=dict, init=False)
+
+    async def plan_behind(self, dialled: str) -> LoadedPlan | None:
+        """`live_plan(dialled)`. Calls that come in while it is being read share what is read."""
+        if dialled not in self._reads:
+            read = asyncio.create_task(in_database(live_plan, dialled))
+            read.add_done_callback(lambda _: self._reads.pop(dialled))
+            self._reads[dialled] = read
+        return await asyncio.shield(self._reads[dialled])
 
 
 def make_desk() -> Desk:
@@ -47,7 +56,7 @@ def make_desk() -> Desk:
 async def answer(line: Line, desk: Desk) -> None:
     """Run one whole call on `line`; returns when it is over and its final row is stored. Never raises."""
     try:
-        loaded = await in_database(live_plan, line.dialled)
+        loaded = await desk.plan_behind(line.dialled)
         if loaded is None:
             log.error("no published plan for the dialled number: the call was not answered")
         else:
