@@ -38,8 +38,8 @@ def background_work() -> Iterator[None]:
     try:
         yield
     finally:
-        clock.stop()
         # The worker looks at this between two tasks; 0 becomes its exit code.
         state.should_stop = 0
+        clock.stop()
         thread.join(STOP_SECONDS)
         state.should_stop = None

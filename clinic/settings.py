@@ -6,12 +6,14 @@ from pathlib import Path
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.templatetags.static import static
 
+from agent_worker.providers import has_key, read_speech_environment
 from clinic.environment import mail_settings, postgres_settings, read_environment
 from clinic.logging import logging_settings
 from clinic.navigation import NAVIGATION
 from clinic.secret_file import secret_from_file
 
 ENV = read_environment()
+SPEECH = read_speech_environment()
 DEMO = ENV.mode == "demo"
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = (BASE_DIR / ENV.data_dir).resolve()
@@ -208,7 +210,7 @@ UNFOLD = {
 
 # -- Telephone -----------------------------------------------------------------------------------------------
 PHONE_PAGE_ENABLED = DEMO or ENV.phone_page
-PHONE_PAGE_MICROPHONE = False
+PHONE_PAGE_MICROPHONE = SPEECH.stt_local or any(has_key(provider) for provider in SPEECH.stt)
 PHONE_CALLS_PER_MINUTE = ENV.phone_calls_per_minute
 PHONENUMBER_DEFAULT_REGION = "US"
 PHONENUMBER_DB_FORMAT = "E164"

@@ -73,6 +73,12 @@ def live_plan_of(clinic_id: int) -> LoadedPlan | None:
     return _loaded(_with_first_line(versions).order_by("-number"))
 
 
+def plan_of_version(version_id: int) -> PhonePlan | None:
+    """The plan that this version published, or None when there is no such version."""
+    content = PlanVersion.objects.filter(pk=version_id).values_list("content", flat=True).first()
+    return PhonePlan.model_validate(content) if content else None
+
+
 def live_version(clinic: Clinic) -> PlanVersion | None:
     """The version that the clinic's callers hear, or None before the first one."""
     return clinic.plan_versions.select_related("published_by", "restores").order_by("-number").first()

@@ -7,8 +7,9 @@ import tempfile
 
 from clinic.environment import variables
 
-for name in variables():
-    os.environ.pop(name, None)
+for name in list(os.environ):
+    if name in variables() or name.startswith("SPEECH_") or name.endswith(("_API_KEY", "_BASE_URL")):
+        del os.environ[name]
 os.environ["CLINIC_DATA_DIR"] = tempfile.mkdtemp(prefix="clinic-phone-tests-")
 atexit.register(shutil.rmtree, os.environ["CLINIC_DATA_DIR"], ignore_errors=True)
 

@@ -41,12 +41,12 @@ class Command(BaseCommand):
                 self.prepare()
             except OperationalError as error:
                 raise CommandError(f"The database cannot be used: {error}") from None
+            self.stdout.flush()
             with stopped_by_signals(), contextlib.ExitStack() as running:
-                if settings.CELERY_BROKER_URL.startswith("memory:"):
-                    running.enter_context(background_work())
                 with contextlib.suppress(KeyboardInterrupt):
-                    Server(self, listener).run(sockets=[listener])
+                    Server(self, listener, running).run(sockets=[listener])
                 self.stdout.write("Stopping …")
+                self.stdout.flush()
         self.stdout.write("Stopped.")
 
     def prepare(self) -> None:
@@ -70,11 +70,15 @@ class Command(BaseCommand):
 
 
 class Server(uvicorn.Server):
-    """uvicorn, which says where it listens in our own words."""
+    """uvicorn, which says where it listens in our own words, and brings the background work along.
 
-    def __init__(self, command: Command, listener: socket.socket) -> None:
+    That begins after the line is open: speech plugins load in the main thread, and only there.
+    """
+
+    def __init__(self, command: Command, listener: socket.socket, running: contextlib.ExitStack) -> None:
         config = uvicorn.Config(
             "clinic.asgi:application",
+            lifespan="on",
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
@@ -84,12 +88,16 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         host, port = listener.getsockname()[:2]
-        self._announce = lambda: command.announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        self._address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self._command = command
+        self._running = running
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self.started and settings.CELERY_BROKER_URL.startswith("memory:"):
+            self._running.enter_context(background_work())
         if self.started:
-            self._announce()
+            self._command.announce(self._address)
 
 
 def listen(host: str, port: int) -> socket.socket:
