@@ -1,7 +1,7 @@
 // The earpiece: what the clinic says, and the tones of the caller's own keys.
 
 const LINE_RATE = 24000;
-const SHORTEST_TONE = 0.12;
+const SHORTEST_TONE = 0.15;
 const TONE_LEVEL = 0.12;
 
 // ITU-T Q.23: each key is the sum of its row's and its column's frequency, in Hz.
