@@ -9,11 +9,11 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db.models import Count
-from django.db.models.functions import ExtractHour, TruncDate
+from django.db.models.functions import TruncHour
 
 from clinic.models import Clinic
 from phone.models import Call, CallEvent, ConsentRecord
-from phone.querysets import CallQuerySet
+from phone.querysets import CallQuerySet, start_of_day
 
 LONGEST = 366
 """The most days that one page counts."""
@@ -129,7 +129,12 @@ def call_figures(*, clinic: Clinic, first: date, last: date) -> Figures:
                 ],
                 whole=total,
             ),
-            Chart("Menu choices", _menu_choices(calls), whole=total, note="Calls in which it was chosen."),
+            Chart(
+                "Menu choices",
+                _menu_choices(calls, first, last, zone),
+                whole=total,
+                note="Calls in which it was chosen.",
+            ),
             Chart(
                 "Consent to recording",
                 _present(
@@ -158,18 +163,14 @@ def _present(figures: object) -> list[Figure]:
 
 
 def _when(calls: CallQuerySet, zone: ZoneInfo) -> tuple[Counter[date], Counter[int], Counter[int]]:
-    rows = (
-        calls.order_by()
-        .values_list(TruncDate("started_at", tzinfo=zone), ExtractHour("started_at", tzinfo=zone))
-        .annotate(Count("pk"))
-    )
+    rows = calls.order_by().values_list(TruncHour("started_at", tzinfo=zone)).annotate(Count("pk"))
     days: Counter[date] = Counter()
     weekdays: Counter[int] = Counter()
     hours: Counter[int] = Counter()
-    for day, hour, count in rows:
-        days[day] += count
-        weekdays[day.weekday()] += count
-        hours[hour] += count
+    for hour, count in rows:
+        days[hour.date()] += count
+        weekdays[hour.weekday()] += count
+        hours[hour.hour] += count
     return days, weekdays, hours
 
 
@@ -185,10 +186,12 @@ def _by_day(days: Counter[date], first: date, last: date) -> list[Figure]:
     ]
 
 
-def _menu_choices(calls: CallQuerySet) -> list[Figure]:
+def _menu_choices(calls: CallQuerySet, first: date, last: date, zone: ZoneInfo) -> list[Figure]:
+    # The times only help the database to find the rows; a day more, because a call may last past midnight.
+    begin, end = start_of_day(first, zone), start_of_day(last + timedelta(days=2), zone)
     rows = (
         CallEvent.objects.menu_choices()
-        .filter(call__in=calls.order_by())
+        .filter(call__in=calls.order_by(), at__gte=begin, at__lt=end)
         .order_by()
         .values_list("data__menu", "data__option")
         .annotate(calls=Count("call", distinct=True))

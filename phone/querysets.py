@@ -25,20 +25,28 @@ def start_of_day(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time.min, zone)
 
 
+def origins_of_people() -> list[str]:
+    """Where calls of people come from."""
+    origin = apps.get_model("phone", "Call").Origin
+    return [origin.PHONE, origin.BROWSER]
+
+
+def real_origins() -> list[str]:
+    """Where the calls come from that lists and figures count; in the demo that includes the made-up ones."""
+    origin = apps.get_model("phone", "Call").Origin
+    return [*origins_of_people(), *([origin.SEED] if settings.DEMO else [])]
+
+
 class CallQuerySet(models.QuerySet["Call"]):
     """Calls, narrowed by what the office asks for."""
 
     def of_people(self) -> CallQuerySet:
         """Calls that somebody made by telephone or in a browser."""
-        return self.filter(origin__in=[self.model.Origin.PHONE, self.model.Origin.BROWSER])
+        return self.filter(origin__in=origins_of_people())
 
     def real(self) -> CallQuerySet:
         """Calls that lists and figures count: those of people, and in the demo the seeded ones too."""
-        if not settings.DEMO:
-            return self.of_people()
-        return self.filter(
-            origin__in=[self.model.Origin.PHONE, self.model.Origin.BROWSER, self.model.Origin.SEED]
-        )
+        return self.filter(origin__in=real_origins())
 
     def running(self) -> CallQuerySet:
         """Calls without a final row."""
@@ -134,8 +142,7 @@ class RequestQuerySet(models.QuerySet["Request"]):
 
     def of_real_calls(self) -> RequestQuerySet:
         """The office's work: not what a simulated call or a line check left."""
-        calls = apps.get_model("phone", "Call").objects.real()
-        return self.filter(models.Q(call__isnull=True) | models.Q(call__in=calls))
+        return self.filter(models.Q(call__isnull=True) | models.Q(call__origin__in=real_origins()))
 
     def open(self) -> RequestQuerySet:
         """Not done, taken or not."""
@@ -158,9 +165,7 @@ class RequestQuerySet(models.QuerySet["Request"]):
 
     def unannounced(self) -> RequestQuerySet:
         """Left by people, and no mail about it has gone out."""
-        return self.filter(
-            announced_at__isnull=True, call__in=apps.get_model("phone", "Call").objects.of_people()
-        )
+        return self.filter(announced_at__isnull=True, call__origin__in=origins_of_people())
 
     def overdue(self, *, now: datetime) -> RequestQuerySet:
         """Open past the moment by which the caller was told the office would call."""

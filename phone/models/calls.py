@@ -114,7 +114,7 @@ class CallEvent(Evidence):
     """One line of a call's timeline. `kind` and `data` are the events of `simulate_call --json`, masked."""
 
     id = models.UUIDField(primary_key=True, editable=False)
-    # Its events are found by the unique (call, seq), so an index of its own would only cost each write.
+    # The indexes that begin with the call find its events; one of its own would only cost each write.
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="events", db_index=False)
     seq = models.PositiveIntegerField()
     at = models.DateTimeField()
@@ -127,7 +127,7 @@ class CallEvent(Evidence):
     class Meta:
         ordering = ["call", "seq"]
         constraints = [models.UniqueConstraint(fields=["call", "seq"], name="one_event_per_seq")]
-        indexes = [models.Index(fields=["kind", "at"])]
+        indexes = [models.Index(fields=["call", "kind"]), models.Index(fields=["kind", "at"])]
 
     def __str__(self) -> str:
         return f"{self.seq} {self.kind}"
