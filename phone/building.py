@@ -35,7 +35,7 @@ def build_plan(clinic: Clinic) -> plan.PhonePlan:
     Give it `clinic_with_setup(…)`: an instance without its rows costs a query for each menu and closure.
     """
     settings = settings_of(clinic)
-    names = {menu.pk: menu.name for menu in clinic.menus.all()}
+    names: dict[int | None, str] = {menu.pk: menu.name for menu in clinic.menus.all()}
     return plan.PhonePlan(
         clinic=plan.ClinicFacts(
             name=clinic.name,
@@ -99,7 +99,7 @@ def _keypad(settings: PhoneSettings) -> plan.KeypadRules:
     return plan.KeypadRules(**{rule: getattr(settings, rule) for rule in plan.KeypadRules.model_fields})
 
 
-def _menu(menu: Menu, languages: Iterable[str], names: dict[int, str]) -> plan.Menu:
+def _menu(menu: Menu, languages: Iterable[str], names: dict[int | None, str]) -> plan.Menu:
     return plan.Menu(
         name=menu.name,
         intro=_texts(menu.intro, languages),
@@ -107,7 +107,7 @@ def _menu(menu: Menu, languages: Iterable[str], names: dict[int, str]) -> plan.M
     )
 
 
-def _option(option: MenuOption, languages: Iterable[str], names: dict[int, str]) -> plan.MenuOption:
+def _option(option: MenuOption, languages: Iterable[str], names: dict[int | None, str]) -> plan.MenuOption:
     return plan.MenuOption(
         key=option.key,
         label=_texts(option.label, languages),

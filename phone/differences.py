@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import time
 from typing import TypeVar
 
+from django.db.models import Model
 from django.utils.formats import date_format, time_format
 
 from clinic.hours import Closure, Interval, Schedule, SpecialInterval
@@ -19,6 +20,11 @@ from phone.wording import WORDING_KEYS
 
 T = TypeVar("T")
 NOTHING = "nothing"
+CHOICES = {
+    "consent_policy": PhoneSettings.Consent.choices,
+    "consent_input": PhoneSettings.ConsentInput.choices,
+    "on_refusal": PhoneSettings.Refusal.choices,
+}
 Texts = dict[str, str]
 
 
@@ -52,7 +58,7 @@ def wording_name(key: str) -> str:
 
 def _clinic(old: PhonePlan, new: PhonePlan) -> Iterator[Difference]:
     for field in ("name", "address", "office_number"):
-        label = _capital(Clinic._meta.get_field(field).verbose_name)
+        label = _capital(_name(Clinic, field))
         yield from _changed(label, getattr(old.clinic, field), getattr(new.clinic, field), _quoted)
     yield from _changed("Languages", old.clinic.languages, new.clinic.languages, _languages)
     yield from _changed(
@@ -83,15 +89,14 @@ def _settings(old: PhonePlan, new: PhonePlan) -> Iterator[Difference]:
 
 
 def _setting(field: str, before: object, after: object) -> Iterator[Difference]:
-    row_field = PhoneSettings._meta.get_field(field)
-    choices = dict(row_field.choices or ())
+    choices = dict(CHOICES.get(field, ()))
 
     def shown(value: object) -> str:
         if isinstance(value, bool):
             return _yes_or_no(value)
-        return str(choices.get(value, value)) or NOTHING
+        return str(choices.get(str(value), value)) or NOTHING
 
-    yield from _changed(f"Phone settings, {row_field.verbose_name}", before, after, shown)
+    yield from _changed(f"Phone settings, {_name(PhoneSettings, field)}", before, after, shown)
 
 
 def _menus(old: PhonePlan, new: PhonePlan) -> Iterator[Difference]:
@@ -221,6 +226,10 @@ def _quoted(text: str) -> str:
 
 def _yes_or_no(value: bool) -> str:
     return "yes" if value else "no"
+
+
+def _name(model: type[Model], field: str) -> str:
+    return str(getattr(model._meta.get_field(field), "verbose_name", field))
 
 
 def _capital(text: str) -> str:

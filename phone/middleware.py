@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest, HttpResponse
 
 _request: ContextVar[HttpRequest | None] = ContextVar("request", default=None)
 
 
-def current_user() -> AbstractBaseUser | None:
+def current_user() -> User | None:
     """Who made the request that this code runs in; None for strangers, and outside requests."""
     request = _request.get()
-    user = getattr(request, "user", None)
+    user: User | AnonymousUser | None = getattr(request, "user", None)
     return user if user is not None and user.is_authenticated else None
 
 

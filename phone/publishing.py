@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import celery
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
@@ -85,7 +85,7 @@ def live_version(clinic: Clinic) -> PlanVersion | None:
 
 
 @transaction.atomic
-def publish(clinic_id: int, user: AbstractBaseUser | None = None, note: str = "") -> PlanVersion | None:
+def publish(clinic_id: int, user: User | None = None, note: str = "") -> PlanVersion | None:
     """Make what the rows say the version that callers hear.
 
     Returns the new version, or None when callers hear just that already. Raises PlanInvalid when the rows do
@@ -104,7 +104,7 @@ def publish(clinic_id: int, user: AbstractBaseUser | None = None, note: str = ""
 
 
 @transaction.atomic
-def roll_back(version: PlanVersion, user: AbstractBaseUser | None = None) -> PlanVersion | None:
+def roll_back(version: PlanVersion, user: User | None = None) -> PlanVersion | None:
     """Bring an older version back, as a new one. The rows stay as they are, and wait for the next publishing.
 
     Returns the new version, or None when callers hear just that already. Raises PlanInvalid when the version
@@ -123,7 +123,7 @@ def roll_back(version: PlanVersion, user: AbstractBaseUser | None = None) -> Pla
     )
 
 
-def publish_saved(clinic_id: int, user: AbstractBaseUser | None = None) -> PlanVersion | None:
+def publish_saved(clinic_id: int, user: User | None = None) -> PlanVersion | None:
     """Publish after a save by `user`, where the clinic publishes on save and the plan is valid. Returns what went live.
 
     After a roll back, what was taken back stays back until somebody changes it: saving the same again, or
@@ -178,7 +178,7 @@ def publish_on_commit(clinic_id: int) -> None:
     transaction.on_commit(lambda: _publish_waiting(clinic_id, user), robust=True)
 
 
-def _publish_waiting(clinic_id: int, user: AbstractBaseUser | None) -> None:
+def _publish_waiting(clinic_id: int, user: User | None) -> None:
     # Every change registers a callback, because a savepoint that is rolled back takes its own away; the first
     # to run does the work for all.
     if clinic_id in _waiting.clinics:
@@ -205,7 +205,7 @@ def _store(
     plan: PhonePlan,
     live: PlanVersion | None,
     *,
-    user: AbstractBaseUser | None,
+    user: User | None,
     note: str,
     restores: PlanVersion | None = None,
 ) -> PlanVersion:
@@ -245,8 +245,8 @@ def _loaded(versions: QuerySet[PlanVersion]) -> LoadedPlan | None:
     schedule = plan.schedule.model_copy(update={"switch": _switch(version.clinic)})
     return LoadedPlan(
         clinic_id=version.clinic_id,
-        line_id=version.line,
-        number=str(version.line_number or ""),
+        line_id=version.line,  # type: ignore[attr-defined]  # annotated by both callers
+        number=str(version.line_number or ""),  # type: ignore[attr-defined]
         version_id=version.pk,
         version_number=version.number,
         plan=plan.model_copy(update={"schedule": schedule}),

@@ -288,7 +288,11 @@ def _graph_problems(clinic: Clinic, settings: PhoneSettings) -> Iterator[Problem
     menus = list(clinic.menus.all())
     options = {menu.pk: [option for option in menu.options.all() if option.enabled] for menu in menus}
     leads_to = {
-        pk: {option.target_menu_id for option in row if option.action == Action.SUBMENU}
+        pk: {
+            option.target_menu_id
+            for option in row
+            if option.action == Action.SUBMENU and option.target_menu_id
+        }
         for pk, row in options.items()
     }
     reached = _closed_over({settings.main_menu_id, settings.closed_menu_id}, leads_to)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +20,7 @@ from clinic.languages import LANGUAGES
 from clinic.models import Clinic
 from phone.building import build_plan
 from phone.differences import Difference, compare
+from phone.middleware import current_user
 from phone.models import PlanVersion
 from phone.plan import Menu, PhonePlan
 from phone.plan_state import moment_at, plan_state
@@ -106,7 +108,7 @@ class PlanVersionAdmin(ModelAdmin):
             return refused
         clinic = get_object_or_404(Clinic, pk=clinic_id)
         try:
-            version = publish(clinic.pk, request.user, note=request.POST.get("note", "")[:200])
+            version = publish(clinic.pk, current_user(), note=request.POST.get("note", "")[:200])
         except PlanInvalid as invalid:
             for problem in invalid.problems:
                 messages.error(request, problem.sentence)
@@ -122,7 +124,7 @@ class PlanVersionAdmin(ModelAdmin):
             return refused
         version = get_object_or_404(PlanVersion.objects.select_related("clinic"), pk=pk)
         try:
-            back = roll_back(version, request.user)
+            back = roll_back(version, current_user())
         except PlanInvalid as invalid:
             messages.error(request, str(invalid))
         else:
@@ -174,14 +176,12 @@ def differences(version: PlanVersion | None, plan: PhonePlan | None) -> list[Dif
 def prompts_of(plan: PhonePlan) -> list[tuple[str, list[tuple[str, str]]]]:
     """The greeting and each menu as they are spoken, each by the language's name."""
     now = timezone.now()
-    spoken = [("Greeting", lambda language: greeting(plan, language, now, keys=True))]
-    spoken += [
-        (f"Menu “{menu.name}”", lambda language, menu=menu: menu_prompt(plan, menu, language, keys=True))
-        for menu in sorted(plan.menus, key=lambda menu: _rank(plan, menu))
-    ]
+    spoken = {"Greeting": partial(greeting, plan, at=now, keys=True)}
+    for menu in sorted(plan.menus, key=lambda menu: _rank(plan, menu)):
+        spoken[f"Menu “{menu.name}”"] = partial(menu_prompt, plan, menu, keys=True)
     return [
         (title, [(LANGUAGES[language], _shown(speak, language)) for language in plan.clinic.languages])
-        for title, speak in spoken
+        for title, speak in spoken.items()
     ]
 
 
@@ -190,8 +190,8 @@ def _rank(plan: PhonePlan, menu: Menu) -> int:
     return {plan.closed_menu: 1, plan.main_menu: 0}.get(menu.name, 2)
 
 
-def _shown(speak: Callable[[str], Utterance], language: str) -> str:
+def _shown(speak: Callable[..., Utterance], language: str) -> str:
     try:
-        return speak(language).text
+        return speak(language=language).text
     except WordingError:
         return "(This cannot be said until its wording is put right.)"

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
-from unfold.admin import StackedInline
+from unfold.admin import ModelAdmin, StackedInline
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
@@ -45,6 +45,13 @@ def show_beside_fields(form: forms.ModelForm, problems: Iterable[Problem]) -> No
             form.add_error(field, problem.sentence)
 
 
+def offer_menus(form: forms.ModelForm, name: str, clinic_id: int) -> None:
+    """Let the field choose among the clinic's own menus only."""
+    field = form.fields[name]
+    if isinstance(field, forms.ModelChoiceField):
+        field.queryset = Menu.objects.filter(clinic=clinic_id)
+
+
 class SetupAdmin(ClinicRowAdmin):
     """A page of the plan: it begins with what callers hear now."""
 
@@ -63,7 +70,7 @@ class OptionFormSet(forms.BaseInlineFormSet):
         if self.instance.clinic_id:
             show_clinic_languages(form, self.instance.clinic.languages)
             if "target_menu" in form.fields:
-                form.fields["target_menu"].queryset = Menu.objects.filter(clinic=self.instance.clinic_id)
+                offer_menus(form, "target_menu", self.instance.clinic_id)
 
     def clean(self) -> None:
         super().clean()
@@ -145,7 +152,7 @@ class PhoneSettingsForm(ClinicRowForm):
         super().__init__(*args, **kwargs)
         for name in ("main_menu", "closed_menu"):
             if name in self.fields and self.instance.clinic_id:
-                self.fields[name].queryset = Menu.objects.filter(clinic=self.instance.clinic_id)
+                offer_menus(self, name, self.instance.clinic_id)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -217,19 +224,27 @@ class PhoneSettingsAdmin(SetupAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """The page with its times on the clinic's clock: what is typed, and what is shown."""
-        clinics = Clinic.objects.filter(phone_settings=object_id) if object_id else Clinic.objects.all()
-        clinic = clinics.first()
+        row = self.get_object(request, object_id) if object_id else None
+        clinic = row.clinic if row else Clinic.objects.first()
         with timezone.override(clinic.time_zone if clinic else None):
             response = super().changeform_view(request, object_id, form_url, extra_context)
             return response.render() if isinstance(response, TemplateResponse) else response
 
 
+def sentence_choices() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Every sentence with what it is for, by part of the call, for a choice field."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for key in WORDING_KEYS.values():
+        name = key.key.replace("_", " ").capitalize()
+        groups.setdefault(key.group, []).append((key.key, f"{name} — {key.description}"))
+    return list(groups.items())
+
+
 class WordingForm(ClinicRowForm):
-    key = forms.ChoiceField(label="Sentence", widget=UnfoldAdminSelectWidget)
+    key = forms.ChoiceField(label="Sentence", choices=sentence_choices, widget=UnfoldAdminSelectWidget)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["key"].choices = sentence_choices()
         chosen = WORDING_KEYS.get(self.instance.key or self.initial.get("key", ""))
         if chosen:
             usual = [f"{LANGUAGES[language]}: “{text}”" for language, text in usual_texts(chosen.key).items()]
@@ -296,7 +311,7 @@ class WordingAdmin(SetupAdmin):
     def _link(self, clinic: Clinic, key: str, own: Wording | None) -> str:
         if own:
             return reverse("admin:phone_wording_change", args=(own.pk,))
-        return f"{reverse('admin:phone_wording_add')}?{urlencode({'clinic': clinic.pk, 'key': key})}"
+        return f"{reverse('admin:phone_wording_add')}?{urlencode({'clinic': str(clinic.pk), 'key': key})}"
 
 
 def _said(clinic: Clinic, key: str, own: Wording | None) -> list[dict[str, str]]:
@@ -308,15 +323,6 @@ def _said(clinic: Clinic, key: str, own: Wording | None) -> list[dict[str, str]]
         }
         for language in clinic.languages
     ]
-
-
-def sentence_choices() -> list[tuple[str, list[tuple[str, str]]]]:
-    """Every sentence with what it is for, by part of the call, for a choice field."""
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for key in WORDING_KEYS.values():
-        name = key.key.replace("_", " ").capitalize()
-        groups.setdefault(key.group, []).append((key.key, f"{name} — {key.description}"))
-    return list(groups.items())
 
 
 def usual_texts(key: str) -> dict[str, str]:
@@ -333,5 +339,6 @@ class PhoneLineAdmin(SetupAdmin):
 # The clinic's own pages make the plan too. The clinic knows nothing of phones, so the phone puts its banner there.
 for model in (Clinic, Closure):
     clinic_page = admin.site.get_model_admin(model)
-    clinic_page.list_before_template = BANNER
-    clinic_page.change_form_outer_before_template = BANNER
+    if isinstance(clinic_page, ModelAdmin):
+        clinic_page.list_before_template = BANNER
+        clinic_page.change_form_outer_before_template = BANNER
