@@ -38,6 +38,7 @@ class Desk:
     speech: Speech
     live_calls: int = field(default=0, init=False)
     _reads: dict[str, asyncio.Task[LoadedPlan | None]] = field(default_factory=dict, init=False)
+    _preloads: dict[int, asyncio.Task[None]] = field(default_factory=dict, init=False)
 
     async def plan_behind(self, dialled: str) -> LoadedPlan | None:
         """`live_plan(dialled)`. Calls that come in while it is being read share what is read."""
@@ -46,6 +47,11 @@ class Desk:
             read.add_done_callback(lambda _: self._reads.pop(dialled))
             self._reads[dialled] = read
         return await asyncio.shield(self._reads[dialled])
+
+    def preload(self, loaded: LoadedPlan) -> None:
+        """Make ready what this version says, once, beside its first call."""
+        if loaded.version_id not in self._preloads:
+            self._preloads[loaded.version_id] = asyncio.create_task(self.prompts.preload(loaded.plan))
 
 
 def make_desk() -> Desk:
@@ -60,6 +66,7 @@ async def answer(line: Line, desk: Desk) -> None:
         if loaded is None:
             log.error("no published plan for the dialled number: the call was not answered")
         else:
+            desk.preload(loaded)
             await take_call(line, desk, loaded, answered_at=datetime.now(UTC))
     except Exception:
         log.exception("a call could not be answered")

@@ -10,6 +10,7 @@ own voice only, and what is kept (the clips of all ten digits) says nothing of w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import tempfile
@@ -52,6 +53,9 @@ class Prompts(Protocol):
     def seconds(self, utterance: Utterance, language: str) -> float:
         """How long `utterance` takes: known where it was rendered, estimated where not."""
 
+    async def preload(self, plan: PhonePlan) -> None:
+        """Make ready what calls on `plan` can need. Nobody has to wait for it."""
+
 
 class SilentPrompts:
     """Prompts that render nothing: silence of the estimated length, for calls on a simulated clock."""
@@ -62,6 +66,9 @@ class SilentPrompts:
 
     def seconds(self, utterance: Utterance, language: str) -> float:
         return pcm.reading_time(utterance.spoken)
+
+    async def preload(self, plan: PhonePlan) -> None:
+        """Silence is always ready."""
 
 
 class PromptStore:
@@ -88,7 +95,10 @@ class PromptStore:
         self._memory = _Memory(memory_bytes)
         self._rendering: dict[tuple[str, str], Future[bytes]] = {}
         self._lock = threading.Lock()
+        self._closed = threading.Event()
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="prompts")
+        # One of its own, so that no caller's prompt waits behind a whole plan.
+        self._background = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prompts ahead")
 
     async def audio(self, utterance: Utterance, language: str) -> AsyncIterator[rtc.AudioFrame]:
         # All missing parts are begun before the first is waited for.
@@ -103,9 +113,7 @@ class PromptStore:
 
     async def preload(self, plan: PhonePlan) -> None:
         """Bring everything into memory that calls on `plan` can need; render what is missing."""
-        clips = [self._clip(Part(text), language) for language, text in fixed_utterances(plan)]
-        waiting = [asyncio.wrap_future(clip) for clip in clips if isinstance(clip, Future)]
-        await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.get_running_loop().run_in_executor(self._background, self._preload, plan)
 
     def render(self, plan: PhonePlan) -> int:
         """Render what calls on `plan` can need and is not on disk yet. Blocks. Returns how many clips exist.
@@ -128,7 +136,9 @@ class PromptStore:
 
     def close(self) -> None:
         """Stop rendering. What is queued is dropped."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._closed.set()
+        for threads in (self._threads, self._background):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _clip(self, part: Part, language: str) -> bytes | Future[bytes]:
         """The sound of `part` if it is in memory, else the promise of it."""
@@ -170,6 +180,14 @@ class PromptStore:
             self._to_disk(self._local, part.text, language, sound)
         self._memory.put(key, sound)
         return sound
+
+    def _preload(self, plan: PhonePlan) -> None:
+        for language, text in fixed_utterances(plan):
+            if self._closed.is_set():
+                return
+            if self._memory.get((language, text)) is None:
+                with contextlib.suppress(CannotSpeak):
+                    self._load(Part(text), language)
 
     def _render_ahead(self, text: str, language: str, *, digit: bool) -> bool:
         voices = [None if digit else self._ahead, self._local]

@@ -75,9 +75,12 @@ class KeypadTask(AgentTask[Answer]):
 
     def __init__(self, conversation: Conversation, question: Question) -> None:
         hearing = hearing_options(
-            conversation.speech, outside_allowed=conversation.outside_allowed, sensitive=question.sensitive
+            conversation.speech,
+            outside_allowed=conversation.outside_allowed and question.takes_words,
+            sensitive=question.sensitive,
         )
         super().__init__(instructions="", chat_ctx=ChatContext.empty(), **hearing)
+        self._hears = bool(hearing)
         self._conversation = conversation
         self._question = question
         self._listener = conversation.listener
@@ -96,6 +99,7 @@ class KeypadTask(AgentTask[Answer]):
         self._deciding: asyncio.Task[None] | None = None
 
     async def on_enter(self) -> None:
+        self._conversation.line.listen(self._hears)
         if not self._question.must_hear:
             self._listen()
         if not self.done() and self._untouched:
@@ -295,6 +299,7 @@ class KeypadTask(AgentTask[Answer]):
 
     def _stop(self) -> None:
         self._listener.detach(self)
+        self._conversation.line.listen(False)
         self._set_timer(None)
         self._stop_deciding()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from livekit import rtc
+from livekit.agents.voice.io import AudioInput
 
 from agent_worker import pcm
 from agent_worker.answering import Desk, take_call
@@ -22,7 +23,7 @@ from phone.publishing import live_plan_of
 from phone.wording import Utterance
 from tests.agent_worker.calling import CALLER, MONDAY_MORNING, Caller, publish
 from tests.phone.plans import APPOINTMENTS, MAIN, a_plan
-from tests.providers import CartesiaServer, OpenAIServer, Reply
+from tests.providers import CartesiaServer, DeepgramServer, OpenAIServer, Reply
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -78,12 +79,24 @@ class HastyVoice:
         return pcm.silence(0.02)
 
 
+class Microphone(AudioInput):
+    """A caller who is never quite silent."""
+
+    def __init__(self) -> None:
+        super().__init__(label="test microphone")
+
+    async def __anext__(self) -> rtc.AudioFrame:
+        await asyncio.sleep(0.02)
+        return next(pcm.frames(b"\1\0" * 480, 0.02))
+
+
 class Place:
     """Places calls in real time, with this model, and with a provider's voice where one is set."""
 
     def __init__(self, model: OpenAIServer, use: Callable[[str, str], None]) -> None:
         self.model = model
         self.voice: CartesiaServer | None = None
+        self.ears: DeepgramServer | None = None
         self._use = use
 
     def __call__(self, talk: Talk, *, plan: PhonePlan = PLAN) -> Caller:
@@ -93,6 +106,7 @@ class Place:
         async def call() -> Caller:
             async with self._speech() as speech:
                 caller = Caller(CALLER, keys=True, origin="phone")
+                caller.audio_input = Microphone()
                 desk = Desk(prompts=HastyPrompts(), writer=RecordWriter(), speech=speech)
                 running = asyncio.create_task(take_call(caller, desk, loaded, answered_at=MONDAY_MORNING))
                 try:
@@ -113,6 +127,9 @@ class Place:
             if self.voice is not None:
                 await stack.enter_async_context(self.voice)
                 self._use("CARTESIA", self.voice.url)
+            if self.ears is not None:
+                await stack.enter_async_context(self.ears)
+                self._use("DEEPGRAM", self.ears.url)
             speech = build_speech(SpeechEnvironment(SPEECH_TIMEOUT=0.5))
             stack.push_async_callback(speech.aclose)
             speech.voice = HastyVoice()
@@ -452,3 +469,48 @@ def test_the_providers_voice_speaks_the_replies(model: OpenAIServer, place_call:
 
     place_call(talk)
     assert "We treat children too." in place_call.voice.spoken
+
+
+def test_spoken_words_are_heard_after_consent_and_not_before(model: OpenAIServer, place_call: Place) -> None:
+    model.replies = [Reply("We treat children too.")]
+    place_call.ears = ears = DeepgramServer()
+    before_consent: list[int] = []
+
+    async def talk(caller: Caller) -> None:
+        await caller.hears("Do you consent?")
+        await caller.waits(0.1)
+        before_consent.extend((len(ears.asked), ears.audio_bytes))
+        caller.presses("1")
+        await caller.hears("press 1")
+        await ears.was_asked(1)
+        await ears.hears("appointments")
+        await caller.hears("How can I help you?")
+        await ears.was_asked(2)
+        await ears.hears("could you tell me whether you also treat small children")
+        await caller.hears("We treat children too.")
+
+    caller = place_call(talk)
+    assert before_consent == [0, 0]
+    assert [event["step"] for event in caller.told("speech")] == ["menu", "receptionist"]
+
+
+def test_no_outside_service_listens_while_an_id_is_entered(model: OpenAIServer, place_call: Place) -> None:
+    place_call.ears = ears = DeepgramServer()
+    identify = MAIN.model_copy(
+        update={"options": (APPOINTMENTS.model_copy(update={"identify_first": True}),)}
+    )
+    heard: list[int] = []
+
+    async def talk(caller: Caller) -> None:
+        await caller.hears("Do you consent?")
+        caller.presses("1")
+        await caller.hears("press 1")
+        caller.presses("1")
+        await caller.hears("Please enter your patient ID")
+        await caller.waits(0.1)
+        heard.append(ears.audio_bytes)
+        await caller.waits(0.2)
+        heard.append(ears.audio_bytes)
+
+    place_call(talk, plan=PLAN.model_copy(update={"menus": (identify,)}))
+    assert heard[0] == heard[1]
