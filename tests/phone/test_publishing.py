@@ -24,6 +24,7 @@ from phone.publishing import (
     publish_due,
     roll_back,
 )
+from phone.tasks import publish_due as publish_due_in_background
 from tests.phone.clinics import Action, a_clinic, an_option
 
 Mode = PhoneSettings.PublishMode
@@ -301,3 +302,14 @@ def test_before_the_first_version_staff_read_that_nothing_is_live():
     state = plan_state(a_clinic().pk)
     assert "Nothing is published yet" in state.heard
     assert "presses Publish" in state.waiting
+
+
+def test_somebody_looks_every_minute_whether_a_date_has_come(settings):
+    publish_due_task = next(
+        entry
+        for entry in settings.CELERY_BEAT_SCHEDULE.values()
+        if entry["task"] == publish_due_in_background.name
+    )
+    assert publish_due_task["schedule"] <= 60
+    a_clinic(publish_mode=Mode.AT, publish_at=timezone.now())
+    assert publish_due_in_background() == 1
