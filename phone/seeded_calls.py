@@ -85,7 +85,8 @@ def store_seeded_calls(*, version: PlanVersion, count: int, seed: int, today: da
 
 def _insert(model: type[models.Model], rows: list[Row]) -> None:
     quote = connection.ops.quote_name
-    columns = ", ".join(quote(model._meta.get_field(name).column) for name in COLUMNS[model])
+    by_name = {field.name: str(field.column) for field in model._meta.concrete_fields}
+    columns = ", ".join(quote(by_name[name]) for name in COLUMNS[model])
     places = ", ".join(["%s"] * len(COLUMNS[model]))
     table = quote(model._meta.db_table)
     with connection.cursor() as cursor:
