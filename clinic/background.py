@@ -11,7 +11,7 @@ from celery.worker import WorkController, state
 
 from clinic.celery import app
 
-STOP_SECONDS = 5.0
+STOP_SECONDS = 3.0
 
 
 class _Worker(WorkController):  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import os
@@ -95,7 +96,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and settings.CELERY_BROKER_URL.startswith("memory:"):
-            self._running.enter_context(background_work())
+            await asyncio.to_thread(self._running.enter_context, background_work())
         if self.started:
             self._command.announce(self._address)
 
