@@ -14,7 +14,7 @@ from clinic.celery import app
 STOP_SECONDS = 3.0
 
 
-class _Worker(WorkController):  # type: ignore[misc]
+class _Worker(WorkController):
     def __init__(self) -> None:
         self.ready = threading.Event()
         super().__init__(
