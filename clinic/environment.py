@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote
@@ -132,9 +133,16 @@ def read_environment(environ: Mapping[str, str] = os.environ) -> Environment:
     if complaints := misspelt(environ):
         raise SystemExit("\n".join(complaints))
     try:
-        return Environment()
+        environment = Environment()
     except ValidationError as error:
         raise SystemExit("\n".join(sentences(error))) from None
+    for name, library, wanted in (
+        ("DATABASE_URL", "psycopg", environment.database_url),
+        ("REDIS_URL", "channels_redis", environment.redis_url),
+    ):
+        if wanted and find_spec(library) is None:
+            raise SystemExit(f"{name}: needs {library}. Run: python3 scripts/environment.py production")
+    return environment
 
 
 def misspelt(environ: Mapping[str, str]) -> list[str]:

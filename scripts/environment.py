@@ -1,7 +1,8 @@
 """Makes `.venv` hold what pyproject.toml asks for, at the versions of constraints.txt. Standard library only.
 
-    python3 scripts/environment.py run      what `make run` needs
-    python3 scripts/environment.py test     that, and what tests and checks need
+    python3 scripts/environment.py run          what `make run` needs
+    python3 scripts/environment.py production   that, and the drivers for PostgreSQL and Redis
+    python3 scripts/environment.py test         all of it, and what tests and checks need
 
 A stamp in `.venv` says what was installed from; as long as it is true this does nothing. An environment that was
 left half built, or that belongs to a Python that is gone, is built again.
@@ -19,7 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOG = VENV / "install.log"
-EXTRAS = {"run": ["offline-voice"], "test": ["offline-voice", "prod", "dev"]}
+EXTRAS = {
+    "run": ["offline-voice"],
+    "production": ["offline-voice", "prod"],
+    "test": ["offline-voice", "prod", "dev"],
+}
 
 
 def requirements(purpose: str) -> list[str]:
@@ -64,7 +69,7 @@ def install(purpose: str) -> None:
 
 
 def main(purpose: str) -> None:
-    """Install for `purpose` ("run" or "test") unless that is done already."""
+    """Install for `purpose` (a key of EXTRAS) unless that is done already."""
     stamp = VENV / f".installed-for-{purpose}"
     wanted = fingerprint(purpose)
     if stamp.exists() and stamp.read_text() == wanted and works():

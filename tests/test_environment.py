@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
+from agent_worker.providers import SpeechEnvironment
 from clinic.environment import (
     DatabaseUrl,
     Environment,
@@ -186,4 +187,5 @@ def test_a_celery_process_without_a_broker_says_what_it_needs() -> None:
 def test_readme_lists_every_variable_with_its_description() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `([A-Z_]+)` \|.*\| (.+) \|$", readme, flags=re.MULTILINE))
-    assert rows == {name: field.description for name, field in variables().items()}
+    speech = {field.validation_alias: field.description for field in SpeechEnvironment.model_fields.values()}
+    assert rows == {name: field.description for name, field in variables().items()} | speech
