@@ -53,14 +53,16 @@ class Asker(Agent):
     def __init__(self, conversation: Conversation, talk: Callable[[Asker], Awaitable[None]]) -> None:
         super().__init__(instructions="")
         self.conversation = conversation
-        self.over = asyncio.Event()
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._talk = talk
 
     async def on_enter(self) -> None:
         try:
             await self._talk(self)
-        finally:
-            self.over.set()
+        except BaseException as error:
+            self.over.set_exception(error)
+        else:
+            self.over.set_result(None)
 
     async def ask(self, question: Question) -> Answer:
         """The caller's answer to `question`."""
@@ -122,7 +124,7 @@ async def converse(
     plan: PhonePlan | None = None,
     speech: Speech | None = None,
 ) -> None:
-    """Run one call that consists of `talk`, on the running loop."""
+    """Run one call that consists of `talk`, on the running loop. Raises what `talk` raises."""
     loop = asyncio.get_running_loop()
     line = caller.line = Line([])
     clock = CallClock(loop, MORNING)
@@ -148,7 +150,7 @@ async def converse(
     session.output.audio = line.audio_output
     await session.start(asker, record=False)
     try:
-        await asker.over.wait()
+        await asker.over
     finally:
         with contextlib.suppress(ToolError, RuntimeError):
             await session.aclose()
