@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,8 +28,11 @@ class _Worker(WorkController):
 
 @contextmanager
 def background_work() -> Iterator[None]:
-    """Run tasks and the schedule in threads of this process; at the end a running task gets `STOP_SECONDS`."""
-    app.finalize()
+    """Run tasks and the schedule in threads of this process; at the end a running task gets `STOP_SECONDS`.
+
+    The threads do not outlive the process, and nothing waits for them when they are idle.
+    """
+    state.should_stop = None
     worker = _Worker()
     thread = threading.Thread(target=worker.start, name="background-work", daemon=True)
     thread.start()
@@ -38,8 +42,9 @@ def background_work() -> Iterator[None]:
     try:
         yield
     finally:
-        # The worker looks at this between two tasks; 0 becomes its exit code.
+        clock.service.stop()
+        # The worker looks at this between two tasks, every other second; 0 becomes its exit code.
         state.should_stop = 0
-        clock.stop()
-        thread.join(STOP_SECONDS)
-        state.should_stop = None
+        deadline = time.monotonic() + STOP_SECONDS
+        while state.active_requests and time.monotonic() < deadline:
+            thread.join(0.05)

@@ -7,13 +7,17 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from scripts import check_port, environment
 
@@ -241,7 +245,16 @@ def serve(folder: Path) -> Served:
     return Served(process, told, int(address[1]))
 
 
-def test_the_demo_starts_tells_where_to_go_and_stops_cleanly(tmp_path: Path) -> None:
+@contextmanager
+def a_caller_who_hears_the_greeting(port: int) -> Iterator[None]:
+    page = Origin(f"http://127.0.0.1:{port}")
+    with connect(f"ws://127.0.0.1:{port}/phone/line/", origin=page) as line:
+        while '"prompt"' not in str(line.recv(timeout=20)):
+            pass
+        yield
+
+
+def test_the_demo_starts_tells_where_to_go_and_ends_its_calls_when_it_stops(tmp_path: Path) -> None:
     served = serve(tmp_path)
     try:
         assert "/admin/" in served.told
@@ -250,8 +263,12 @@ def test_the_demo_starts_tells_where_to_go_and_stops_cleanly(tmp_path: Path) -> 
         assert b"Bright Smile Dental" in served.get("/phone/")[1]
         assert served.get("/admin/login/")[0] == 200
         assert served.get("/static/unfold/css/styles.css")[0] == 200
+        with a_caller_who_hears_the_greeting(served.port):
+            code, rest = served.stop(signal.SIGINT)
     finally:
-        code, rest = served.stop(signal.SIGINT)
+        served.process.kill()
+    with closing(sqlite3.connect(tmp_path / "clinic.sqlite3")) as database:
+        assert database.execute("select outcome from phone_call").fetchall() == [("caller_hung_up",)]
     assert code == 0
     assert "Stopped." in rest
     assert "Traceback" not in served.told + rest
@@ -259,7 +276,10 @@ def test_the_demo_starts_tells_where_to_go_and_stops_cleanly(tmp_path: Path) -> 
     assert (tmp_path / "session-key").stat().st_mode & 0o077 == 0
 
     again = serve(tmp_path)
-    code, rest = again.stop(signal.SIGTERM)
+    try:
+        code, rest = again.stop(signal.SIGTERM)
+    finally:
+        again.process.kill()
     assert code == 0
     assert "Stopped." in rest
     assert "Made the clinic" in served.told
