@@ -42,9 +42,11 @@ class PhoneDesk:
         await answer(line, self.open())
 
     async def close(self) -> None:
-        """Hang up all calls, and wait until each has its last row."""
+        """Hang up all calls, wait until each has its last row, and let go of the speech providers."""
         await self.sockets.hang_up_all()
-        self._desk = None
+        desk, self._desk = self._desk, None
+        if desk is not None:
+            await desk.speech.aclose()
 
 
 phone = PhoneDesk()

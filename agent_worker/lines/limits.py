@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 
 ADDRESSES_KEPT = 1000
 """Addresses remembered before those that have been quiet long enough are forgotten."""
@@ -39,7 +40,7 @@ class Allowance:
 
 
 class AllowancePerAddress:
-    """One allowance for each network address."""
+    """One allowance for each network address; an IPv6 network of 64 bits, which one customer has, counts as one."""
 
     def __init__(self) -> None:
         self._allowances: dict[str, Allowance] = {}
@@ -50,9 +51,17 @@ class AllowancePerAddress:
             self._allowances = {
                 known: allowance for known, allowance in self._allowances.items() if not allowance.full
             }
-        allowance = self._allowances.setdefault(address, Allowance(per_minute, per_second=per_minute / 60))
-        return allowance.take()
+        allowance = Allowance(per_minute, per_second=per_minute / 60)
+        return self._allowances.setdefault(_network(address), allowance).take()
 
     def __len__(self) -> int:
         """How many addresses are remembered."""
         return len(self._allowances)
+
+
+def _network(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return address if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))

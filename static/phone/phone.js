@@ -53,6 +53,7 @@ function call() {
   hungUp = false;
   listening = false;
   audioHeard = false;
+  speaker.clear();
   transcript.empty();
   transcript.language = "";
   step.textContent = "";

@@ -4,6 +4,9 @@ const LINE_RATE = 24000;
 const SHORTEST_TONE = 0.15;
 const TONE_LEVEL = 0.12;
 
+// The line may speak before the browser's audio has started: five seconds are kept for it.
+const EARLY_FRAMES = 250;
+
 // ITU-T Q.23: each key is the sum of its row's and its column's frequency, in Hz.
 const ROWS = [697, 770, 852, 941];
 const COLUMNS = [1209, 1336, 1477, 1633];
@@ -20,6 +23,7 @@ export class Speaker {
     this.onPlaying = onPlaying;
     this.context = null;
     this.player = null;
+    this.early = [];
   }
 
   /** Begin to make sound. Call it from a press, or the browser may refuse. Resolves to whether sound works. */
@@ -47,15 +51,18 @@ export class Speaker {
     this.player = new AudioWorkletNode(this.context, "player", { numberOfInputs: 0, outputChannelCount: [1] });
     this.player.port.onmessage = ({ data }) => this.onPlaying(data.playing);
     this.player.connect(this.context.destination);
+    for (const frame of this.early.splice(0)) this.play(frame);
   }
 
   /** Queue 20 ms of 24 kHz, 16 bit PCM (an ArrayBuffer). */
   play(frame) {
-    this.player?.port.postMessage(frame, [frame]);
+    if (this.player) this.player.port.postMessage(frame, [frame]);
+    else if (this.early.length < EARLY_FRAMES) this.early.push(frame);
   }
 
   /** Fall silent at once. */
   clear() {
+    this.early = [];
     this.player?.port.postMessage("clear");
   }
 

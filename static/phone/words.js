@@ -18,15 +18,17 @@ const OUTCOMES = {
   busy: "All lines are busy. Please call again in a few minutes.",
 };
 
-const CONSENT = {
-  given: "You agreed to the recording.",
-  refused: "You did not agree to the recording.",
-  no_answer: "This call is not recorded.",
-};
+function consent({ decision, recording, heard_to_end: heardToEnd }) {
+  if (decision === "refused") return "You did not agree to the recording.";
+  if (decision === "no_answer") return "This call is not recorded.";
+  if (decision !== "given") return "";
+  if (recording) return "You agreed to the recording.";
+  return heardToEnd ? "You agreed." : "You agreed, but before the question was over. This call is not recorded.";
+}
 
 /** A note about `event` for the transcript, or an empty string where what was said is enough. */
 export function note(event) {
-  if (event.event === "consent") return CONSENT[event.decision] ?? "";
+  if (event.event === "consent") return consent(event);
   if (event.event === "menu") return `Chosen: ${event.option}`;
   if (event.event === "request") {
     return event.confirmed

@@ -222,6 +222,16 @@ def test_an_allowance_lets_a_burst_through_and_then_so_many_a_second() -> None:
     at_once(scene)
 
 
+def test_one_ipv6_customer_is_one_address() -> None:
+    async def scene() -> None:
+        allowances = AllowancePerAddress()
+        assert allowances.take("2001:db8::1", per_minute=1)
+        assert not allowances.take("2001:db8::2", per_minute=1)
+        assert allowances.take("2001:db8:0:1::1", per_minute=1)
+
+    at_once(scene)
+
+
 def test_each_address_has_an_allowance_of_its_own_and_quiet_ones_are_forgotten() -> None:
     async def scene() -> None:
         allowances = AllowancePerAddress()

@@ -19,6 +19,8 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from clinic.demo import DEMO_PASSWORD
 from clinic.management.commands.serve import listen
+from clinic.models import Clinic
+from phone.models import Call
 from tests.services import require_service
 
 T = TypeVar("T")
@@ -33,10 +35,14 @@ SWITCHES = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A microphone that beeps, and a person who allows it.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 ]
 expect.set_options(timeout=20_000)  # A greeting takes its time.
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
+PICTURES_WANTED = os.environ.get("UPDATE_SCREENSHOTS") == "1"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -94,6 +100,8 @@ class Site:
 @pytest.fixture
 def site(browser: Browser, transactional_db: None) -> Iterator[Site]:
     call_command("seed_demo", verbosity=0)
+    # Whatever the day and the hour of the test.
+    Clinic.objects.update(switch=Clinic.Switch.OPEN)
     site = Site()
     yield site
     site.stop()
@@ -157,7 +165,7 @@ class Caller:
 @pytest_asyncio.fixture(loop_scope="package")
 async def caller(browser: Browser, site: Site) -> AsyncIterator[Caller]:
     """A caller on the phone page. The page may not complain: not of scripts, not of its security policy."""
-    context = await browser.new_context(viewport={"width": 1100, "height": 860})
+    context = await browser.new_context(viewport={"width": 1100, "height": 690})
     page = await context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -184,8 +192,18 @@ async def office(browser: Browser, site: Site) -> AsyncIterator[Page]:
     await context.close()
 
 
+async def ended_call() -> Call:
+    """The last call's row, once it is final: within two seconds."""
+
+    async def final() -> Call | None:
+        call = await in_database(lambda: Call.objects.order_by("-started_at").first())
+        return call if call is not None and call.outcome else None
+
+    return await until(final, seconds=2)
+
+
 async def picture(page: Page, name: str) -> None:
-    """Keep a picture of `page` for the documentation, when UPDATE_SCREENSHOTS=1."""
-    if os.environ.get("UPDATE_SCREENSHOTS") == "1":
+    """Keep a picture of `page` for the documentation, when they are wanted."""
+    if PICTURES_WANTED:
         IMAGES.mkdir(parents=True, exist_ok=True)
         await page.screenshot(path=IMAGES / name)

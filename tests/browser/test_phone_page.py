@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, WebSocketRoute, expect
+from pytest_django import Settings
 
 from phone.models import Call, CallEvent
-from tests.browser.conftest import Caller, Site, in_database, picture, until
+from tests.browser.conftest import Caller, Site, ended_call, in_database, picture, until
 
 WATCH_TONES = """
     window.tones = [];
@@ -25,25 +26,20 @@ WATCH_TONES = """
     };
 """
 
+WATCH_SILENCE = """() => {
+    let pressed;
+    addEventListener("keydown", () => { pressed = performance.now(); }, { capture: true });
+    window.silence = new Promise((resolve) => {
+        new MutationObserver(() => resolve(performance.now() - pressed))
+            .observe(document.querySelector("main.phone"), { attributeFilter: ["data-voice"] });
+    });
+}"""
+
 NO_SOUND = "delete window.AudioContext; delete window.webkitAudioContext;"
-
-
-def last_call() -> Call | None:
-    return Call.objects.order_by("-started_at").first()
 
 
 def kinds_of(call: Call) -> list[str]:
     return list(call.events.order_by("seq").values_list("kind", flat=True))
-
-
-async def ended_call() -> Call:
-    """The call's row, once it is final."""
-
-    async def final() -> Call | None:
-        call = await in_database(last_call)
-        return call if call is not None and call.outcome else None
-
-    return await until(final, seconds=2)
 
 
 async def test_a_caller_consents_chooses_and_hears_the_office_hours(caller: Caller) -> None:
@@ -51,7 +47,7 @@ async def test_a_caller_consents_chooses_and_hears_the_office_hours(caller: Call
     await caller.hears("Thank you for calling Bright Smile Dental")
     await caller.hears_the_voice()
     await caller.presses("1")
-    await caller.reads("You agreed to the recording.")
+    await caller.reads("You agreed, but before the question was over.")
     await caller.hears("For office hours, press 2.")
     await picture(caller.page, "phone-page.png")
     await caller.presses("2")
@@ -68,19 +64,20 @@ async def test_a_caller_consents_chooses_and_hears_the_office_hours(caller: Call
     assert {"prompt", "key", "consent", "menu"} <= set(kinds)
 
 
-async def test_a_key_silences_the_clinic_at_once(caller: Caller) -> None:
+async def test_what_was_not_played_yet_is_dropped_at_once(caller: Caller) -> None:
+    def answer(line: WebSocketRoute) -> None:
+        line.on_message(lambda _message: line.send('{"type": "clear"}'))
+        line.send('{"type": "state", "state": "in_call"}')
+        for _ in range(200):
+            line.send(b"\x11\x11" * 480)
+
+    await caller.page.route_web_socket("**/phone/line/", answer)
     await caller.calls()
     await caller.hears_the_voice()
-    await caller.page.evaluate(
-        """() => {
-            const phone = document.querySelector("main.phone");
-            new MutationObserver(() => { window.silentAt ??= performance.now(); })
-                .observe(phone, { attributeFilter: ["data-voice"] });
-            addEventListener("keydown", () => { window.pressedAt = performance.now(); }, { capture: true });
-        }"""
-    )
+    await caller.page.evaluate(WATCH_SILENCE)
     await caller.types_keys("1")
-    await caller.page.wait_for_function("window.silentAt > window.pressedAt")
+    milliseconds = await caller.page.evaluate("window.silence")
+    assert milliseconds < 1000, "four seconds of audio were waiting"
 
 
 async def test_each_key_sounds_its_two_tones_long_enough_for_a_telephone(
@@ -115,7 +112,7 @@ async def test_the_computers_keyboard_dials_and_the_text_box_does_not(caller: Ca
     await caller.calls()
     await caller.hears_the_voice()
     await caller.says("yes please, 2 times")
-    await caller.reads("You agreed to the recording.")
+    await caller.reads("You agreed, but before the question was over.")
     await caller.hears("For office hours, press 2.")
     await caller.page.get_by_text("What is said").click()
     await caller.types_keys("2")
@@ -183,6 +180,41 @@ async def test_a_line_that_takes_no_call_says_why(
     await expect(caller.page.get_by_role("button", name="Call", exact=True)).to_be_focused()
 
 
+async def test_the_microphone_is_open_only_while_it_is_on_and_the_call_listens(
+    caller: Caller, settings: Settings
+) -> None:
+    settings.PHONE_PAGE_MICROPHONE = True
+    await caller.page.reload()
+    told: list[str] = []
+    frames: list[bytes] = []
+    lines: list[WebSocketRoute] = []
+
+    def answer(line: WebSocketRoute) -> None:
+        lines.append(line)
+        line.on_message(lambda message: (told if isinstance(message, str) else frames).append(message))
+        line.send('{"type": "state", "state": "in_call"}')
+        line.send('{"type": "listen", "on": true}')
+
+    async def heard() -> bool | None:
+        return any(any(frame) for frame in frames) or None
+
+    await caller.page.route_web_socket("**/phone/line/", answer)
+    await caller.calls()
+    assert frames == []
+    microphone = caller.page.get_by_role("button", name="Microphone")
+    await microphone.click()
+    await until(heard, seconds=5)
+    assert told == ['{"type":"mic","on":true}']
+    assert {len(frame) for frame in frames} == {640}
+    lines[0].send('{"type": "listen", "on": false}')
+    await caller.page.wait_for_timeout(200)
+    frames.clear()
+    await caller.page.wait_for_timeout(200)
+    assert frames == []
+    await microphone.click()
+    await expect(microphone).to_have_attribute("aria-pressed", "false")
+
+
 async def test_the_phone_works_by_keyboard_alone(caller: Caller) -> None:
     await caller.page.keyboard.press("Tab")
     await caller.page.keyboard.press("Enter")
@@ -190,7 +222,7 @@ async def test_the_phone_works_by_keyboard_alone(caller: Caller) -> None:
     await caller.page.keyboard.press("Tab")
     await expect(caller.page.get_by_role("button", name="1", exact=True)).to_be_focused()
     await caller.page.keyboard.press("Space")
-    await caller.reads("You agreed to the recording.")
+    await caller.reads("You agreed, but before the question was over.")
     await caller.page.keyboard.press("Shift+Tab")
     await caller.page.keyboard.press("Enter")
     await expect(caller.page.get_by_role("button", name="Call", exact=True)).to_be_focused()
