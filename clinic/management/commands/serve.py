@@ -86,6 +86,9 @@ class Server(uvicorn.Server):
             ws_max_size=LARGEST_MESSAGE,
             # Audio does not compress; trying costs a third of the time that a frame takes.
             ws_per_message_deflate=False,
+            # A caller whose network died without a word is gone after ten seconds.
+            ws_ping_interval=5,
+            ws_ping_timeout=5,
         )
         super().__init__(config)
         host, port = listener.getsockname()[:2]
