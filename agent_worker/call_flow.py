@@ -15,7 +15,7 @@ from functools import partial
 from livekit.agents import Agent
 
 from agent_worker import menu, receptionist
-from agent_worker.consent import Consent, ask_consent
+from agent_worker.consent import ask_consent
 from agent_worker.conversation import Conversation
 from agent_worker.patient_id import identify_caller
 from agent_worker.question import Answer
@@ -27,6 +27,9 @@ from phone.plan import MenuOption
 log = logging.getLogger(__name__)
 
 Step = Callable[[], Awaitable["Step | None"]]
+
+NEEDS_NO_ID = {"urgent", "person"}
+"""Actions that no question comes before, whatever the option says."""
 
 
 class CallFlow(Agent):
@@ -71,10 +74,7 @@ class CallFlow(Agent):
         if self.all_lines_busy:
             await self.busy()
             return
-        consent = await self.welcome()
-        if consent.decision == "refused" and self.plan.consent.on_refusal == "hang_up":
-            return
-        step: Step | None = self.person if consent.wants_person else self.menu
+        step: Step | None = self.welcome
         while step:
             step = await step()
 
@@ -83,14 +83,21 @@ class CallFlow(Agent):
         self.conversation.progress.busy = True
         await self.conversation.say(self.conversation.words("busy"), must_hear=True)
 
-    async def welcome(self) -> Consent:
-        """Greeting and consent, from the start again in the other language when the caller chooses one."""
-        while True:
-            await self.greet()
-            consent = await ask_consent(self.conversation)
-            if consent.language is None:
-                return consent
-            self.switch_language(consent.language)
+    async def welcome(self) -> Step | None:
+        """Greeting and consent."""
+        await self.greet()
+        consent = await ask_consent(self.conversation)
+        if consent.language is not None:
+            return partial(self.start_again, consent.language)
+        if consent.decision == "refused" and self.plan.consent.on_refusal == "hang_up":
+            return None
+        return self.person if consent.wants_person else self.menu
+
+    async def start_again(self, language: str) -> Step | None:
+        """From the greeting on in `language`: what was agreed to before may not have been understood."""
+        self.switch_language(language)
+        del self._menus[1:]
+        return self.welcome
 
     async def greet(self) -> None:
         """The emergency sentence, the clinic's name, "automated assistant", the languages."""
@@ -104,7 +111,8 @@ class CallFlow(Agent):
         """Offer the present menu."""
         chosen = await menu.choose(self.conversation, self._menus[-1])
         if isinstance(chosen, MenuOption):
-            return partial(self.identify, chosen) if chosen.identify_first else partial(self.act, chosen)
+            identify_first = chosen.identify_first and chosen.action not in NEEDS_NO_ID
+            return partial(self.identify if identify_first else self.act, chosen)
         return self.after(chosen)
 
     async def identify(self, option: MenuOption) -> Step | None:
@@ -166,7 +174,7 @@ class CallFlow(Agent):
             case "person":
                 return self.person
             case "language":
-                return self.after(Answer("language", keys=ended.language))
+                return partial(self.start_again, ended.language)
             case "done":
                 return self.goodbye
             case "silent":
@@ -196,12 +204,9 @@ class CallFlow(Agent):
             return self.person
         saved = bool(conversation.progress.requests)
         await conversation.say(conversation.words("request_saved" if saved else "request_nothing"))
-        if answer.kind == "entry":
-            return self.menu
-        conversation.progress.silent = answer.because == "no_input"
-        return self.goodbye
+        return self.menu if answer.kind == "entry" else self.after(answer)
 
-    async def person(self) -> Step | None:
+    async def person(self, *, asked_for: bool = True) -> Step | None:
         """Somebody at the office: their number when they are there, and a call back in any case."""
         conversation = self.conversation
         conversation.enter("transfer")
@@ -209,6 +214,7 @@ class CallFlow(Agent):
         if not self.plan.is_open(conversation.now()):
             await conversation.say(conversation.words("person_closed"))
         elif number:
+            conversation.progress.informed |= asked_for
             await self.tell_office_number()
         await conversation.say(conversation.words("person_offer_request"))
         return partial(self.request, Wish("callback"))
@@ -219,6 +225,7 @@ class CallFlow(Agent):
         conversation.enter("transfer")
         await conversation.say(conversation.words("emergency"), must_hear=True)
         if self.plan.is_open(conversation.now()) and self.plan.clinic.office_number:
+            conversation.progress.informed = True
             await self.tell_office_number()
         await conversation.say(conversation.words("urgent_intro"))
         return partial(self.request, Wish("callback", priority="urgent"))
@@ -235,27 +242,25 @@ class CallFlow(Agent):
         """Where an answer leads that chose nothing: another language, a person, or help."""
         match answer.kind:
             case "language":
-                self.switch_language(answer.keys)
-                return self.menu
+                return partial(self.start_again, answer.keys)
             case "person":
                 return self.person
             case _:
                 return partial(self.help, silent=answer.because == "no_input")
 
     async def help(self, *, silent: bool) -> Step | None:
-        """A limit was reached: to a person, once; a caller who does not answer there either is let go."""
+        """A limit was reached: to a person. Only a caller who is silent there too, or has left a request, is let go."""
         conversation = self.conversation
-        if self._helped or conversation.progress.requests:
-            conversation.progress.silent = silent
+        if silent and (self._helped or conversation.progress.requests):
+            conversation.progress.silent = True
             return self.goodbye
         self._helped = True
         await conversation.say(conversation.words("help_limit"))
-        return self.person
+        return partial(self.person, asked_for=False)
 
     async def tell_office_number(self) -> None:
         """Say the office's number."""
         conversation = self.conversation
-        conversation.progress.informed = True
         spoken = wording.phone_number(conversation.language, self.plan.clinic.office_number)
         await conversation.say(conversation.words("person_number", number=spoken))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 
 class CallClock:
@@ -12,7 +12,8 @@ class CallClock:
     def __init__(self, loop: asyncio.AbstractEventLoop, answered_at: datetime) -> None:
         self._loop = loop
         self._zero = loop.time()
-        self.answered_at = answered_at
+        self._answered_at = answered_at.astimezone(UTC)
+        self._zone = answered_at.tzinfo
 
     def elapsed(self) -> float:
         """Seconds since the answer."""
@@ -20,7 +21,8 @@ class CallClock:
 
     def now(self) -> datetime:
         """The present moment, aware, in the zone of the answer."""
-        return self.answered_at + timedelta(seconds=self.elapsed())
+        # In UTC, because in a local zone the hour that comes twice in autumn would count twice.
+        return (self._answered_at + timedelta(seconds=self.elapsed())).astimezone(self._zone)
 
     def monotonic(self) -> float:
         """The loop's time in seconds, for measuring intervals."""

@@ -41,7 +41,8 @@ async def ask_consent(conversation: Conversation) -> Consent:
 async def _announce(conversation: Conversation) -> Consent:
     notice = conversation.words("consent_notice")
     asked_at = conversation.now()
-    heard = await conversation.say(notice)
+    # Staying on the line counts for nothing where nothing was announced: typing ahead does not skip the notice.
+    heard = await conversation.say(notice, must_hear=True)
     _record(conversation, "given", how="stayed", question=notice.text, asked_at=asked_at, heard_to_end=heard)
     return Consent("given")
 
@@ -73,7 +74,7 @@ async def _ask(conversation: Conversation) -> Consent:
     _record(
         conversation,
         decision,
-        how="silence" if decision == "no_answer" else answer.source,
+        how="silence" if answer.because == "no_input" else answer.source,
         question=prompt.text,
         asked_at=answer.asked_at,
         heard_to_end=answer.heard_to_end,

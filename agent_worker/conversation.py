@@ -21,7 +21,7 @@ from agent_worker.numbers import region_of
 from agent_worker.prompts import Prompts
 from agent_worker.speech import Speech
 from agent_worker.timeline import CallTimeline
-from phone import wording
+from phone import phrases, wording
 from phone.plan import PhonePlan
 from phone.records import RequestTaken
 from phone.wording import Sensitive, Utterance
@@ -122,6 +122,10 @@ class Conversation:
     def other_languages(self) -> dict[str, str]:
         """Key → language, as the greeting offers them."""
         return self.plan.language_offers(self.language)
+
+    def is_emergency(self, text: str) -> bool:
+        """Whether `text` speaks of danger to life, in whichever of the clinic's languages."""
+        return any(phrases.is_emergency(table, text) for table in self.plan.phrases.values())
 
     @property
     def region(self) -> str:

@@ -18,6 +18,7 @@ from livekit.agents.voice.speech_handle import SpeechHandle
 
 from agent_worker.conversation import Conversation
 from agent_worker.keypad import CallerInput, Collector, EntryRules, Outcome, Pressed, Verdict, Words
+from agent_worker.model_view import discreet
 from agent_worker.sealed import Sealed
 from agent_worker.speech import hearing_options
 from phone import phrases
@@ -166,6 +167,7 @@ class KeypadTask(AgentTask[Answer]):
             self._first_key_at = pressed.at
         if not self._collector.keys and pressed.key in question.languages:
             self._swallow_late_terminator()
+            self._note("accepted", pressed.key, "keypad")
             self._finish(Answer("language", keys=question.languages[pressed.key]))
             return
         match self._collector.press(pressed.key):
@@ -178,7 +180,7 @@ class KeypadTask(AgentTask[Answer]):
             case "person":
                 if pressed.key != question.rules.terminator:
                     self._swallow_late_terminator()
-                self._finish(Answer("person"))
+                self._person_key()
             case Verdict() as verdict:
                 if verdict.full:
                     self._swallow_late_terminator()
@@ -187,15 +189,17 @@ class KeypadTask(AgentTask[Answer]):
     def _hear_words(self, words: Words) -> None:
         question, plan, language = self._question, self._conversation.plan, self._conversation.language
         known = plan.phrases[language]
-        self._timeline.speech(self._step, words.text, sensitive=question.sensitive)
+        self._timeline.speech(self._step, discreet(words.text, language), sensitive=question.sensitive)
         self._silence()
         self._stop_deciding()
         self._set_timer(None)
-        if any(phrases.is_emergency(table, words.text) for table in plan.phrases.values()):
+        if self._conversation.is_emergency(words.text):
             self._ask(self._conversation.words("emergency") + question.prompt)
         elif phrases.wants_person(known, words.text):
+            self._note("accepted", "", "voice")
             self._finish(Answer("person", source="voice"))
-        elif question.languages and (chosen := phrases.wants_language(plan, words.text)):
+        elif chosen := self._other_language(words.text):
+            self._note("accepted", "", "voice")
             self._finish(Answer("language", keys=chosen, source="voice"))
         elif phrases.wants_repeat(known, words.text):
             self._ask(question.prompt)
@@ -207,6 +211,10 @@ class KeypadTask(AgentTask[Answer]):
             self._deciding = asyncio.ensure_future(self._decide(question.decide, words.text))
         else:
             self._decided(Verdict("invalid", ""), "voice")
+
+    def _other_language(self, text: str) -> str | None:
+        wanted = phrases.wants_language(self._conversation.plan, text)
+        return wanted if wanted in self._question.languages.values() else None
 
     def _may_answer(self, words: Words) -> bool:
         question = self._question
@@ -238,15 +246,28 @@ class KeypadTask(AgentTask[Answer]):
             case Verdict() as verdict:
                 self._decided(verdict, "keypad")
             case _:
-                self._finish(Answer("person"))
+                self._person_key()
+
+    def _person_key(self) -> None:
+        self._note("accepted", self._question.rules.person_key, "keypad")
+        self._finish(Answer("person"))
 
     def _decided(self, verdict: Verdict, source: Source) -> None:
         question = self._question
         outcome = verdict.outcome
         if outcome == "accepted" and verdict.keys and not question.valid(verdict.keys):
             outcome = "invalid"
-        sealed = Sealed.seal(verdict.keys) if question.sensitive and verdict.keys else None
-        shown = sealed.masked if sealed else verdict.keys
+        shown, sealed = self._note(outcome, verdict.keys, source)
+        if outcome == "accepted":
+            self._finish(Answer("entry", keys=shown, sealed=sealed, source=source))
+            return
+        self._attempt += 1
+        self._retry(outcome, spoken=source == "voice")
+
+    def _note(self, outcome: Outcome, keys: str, source: Source) -> tuple[str, Sealed | None]:
+        """Put an input on the timeline. Returns its keys as they may be shown, and sealed where they are sensitive."""
+        sealed = Sealed.seal(keys) if self._question.sensitive and keys else None
+        shown = sealed.masked if sealed else keys
         self._timeline.entry(
             self._step,
             attempt=self._attempt,
@@ -257,11 +278,7 @@ class KeypadTask(AgentTask[Answer]):
             first_key_after=self._since(self._prompt_began, self._first_key_at),
             took=self._since(self._first_key_at, self._conversation.clock.monotonic()),
         )
-        if outcome == "accepted":
-            self._finish(Answer("entry", keys=shown, sealed=sealed, source=source))
-            return
-        self._attempt += 1
-        self._retry(outcome, spoken=source == "voice")
+        return shown, sealed
 
     def _retry(self, outcome: Outcome, *, spoken: bool) -> None:
         question = self._question
@@ -269,7 +286,7 @@ class KeypadTask(AgentTask[Answer]):
         if outcome != "no_input":
             self._listener.flush()
         if failures >= question.limits.get(outcome, 3):
-            self._finish(Answer("gave_up", because=outcome))
+            self._finish(Answer("gave_up", source="voice" if spoken else "keypad", because=outcome))
             return
         complaint = question.unclear if spoken else question.complaints.get(outcome, outcome)
         self._ask(self._conversation.words(complaint) + question.prompt)

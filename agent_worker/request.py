@@ -33,7 +33,8 @@ class Wish:
 async def take_request(conversation: Conversation, wish: Wish) -> Answer | None:
     """Ask when and where to call, and store the request. Returns the answer that ended it early, or None: done.
 
-    A number that was left is stored at once, unconfirmed, so that hanging up does not lose it.
+    A number that was left is stored at once, unconfirmed, so that hanging up does not lose it. It stays unconfirmed
+    for a caller who never says that it was read back right.
     """
     conversation.enter("request")
     part_of_day = wish.part_of_day
@@ -71,9 +72,9 @@ async def _with_typed_number(conversation: Conversation, request: RequestTaken) 
         if answer.kind != "entry":
             return answer
         if answer.keys == YES:
-            break
-    await _promise(conversation, replace(request, confirmed=True))
-    return None
+            await _promise(conversation, replace(request, confirmed=True))
+            return None
+    return answer
 
 
 async def _ask_part_of_day(conversation: Conversation, wish: Wish) -> Answer:

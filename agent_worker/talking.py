@@ -176,7 +176,7 @@ class TalkingReceptionist(AgentTask[Talk]):
         known = conversation.plan.phrases[conversation.language]
         seen = discreet(words.text, conversation.language)
         self._timeline.speech(self._step, seen, sensitive=False)
-        if phrases.is_emergency(known, words.text):
+        if conversation.is_emergency(words.text):
             self._say(conversation.words("emergency"))
         elif phrases.wants_person(known, words.text):
             self._finish(Talk("person"))

@@ -174,7 +174,7 @@ class SimulatedLine:
         for turn in self._turns:
             for key in turn.keys:
                 self._press(key)
-        self._turns = []
+        self._turns = [replace(turn, keys="") for turn in self._turns if turn.text or turn.hangs_up]
 
     def _next_turn(self) -> None:
         if not self._turns:

@@ -88,6 +88,7 @@ class Reference:
         while True:
             outcome, keys, early = self.entry(ask, prompt_end, begin)
             if outcome in ("person", "language"):
+                self.told.entries.append(Entry(self.now, ask.step, "accepted", keys, attempt))
                 return outcome
             self.told.entries.append(Entry(self.now, ask.step, outcome, keys, attempt))
             if outcome == "accepted":
@@ -113,7 +114,7 @@ class Reference:
             key = press.key
             if keys == "" and key in ask.languages:
                 self.may_be_followed_by_terminator(ask, press)
-                return "language", "", early
+                return "language", key, early
             if ask.choices:
                 candidates = [choice for choice in ask.choices if choice.startswith(keys + key)]
                 if candidates == [keys + key]:
@@ -128,7 +129,7 @@ class Reference:
                     deadline = self.now + self.prompt + ask.first_key
                 elif not keys and key == "0":
                     self.may_be_followed_by_terminator(ask, press)
-                    return "person", "", early
+                    return "person", key, early
                 else:
                     self.may_be_followed_by_terminator(ask, press)
                     return "invalid", keys + key, early
@@ -158,7 +159,7 @@ class Reference:
         if keys == "":
             return "accepted", ""
         if keys == "0" and ask.fewest > 1:
-            return "person", ""
+            return "person", keys
         if len(keys) < ask.fewest:
             return "too_short", keys
         if ask.refused and keys.startswith(ask.refused):

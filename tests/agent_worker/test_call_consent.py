@@ -110,6 +110,47 @@ def test_a_notice_counts_when_it_was_heard() -> None:
     assert (consent.decision, consent.how, consent.covers_recording) == ("given", "stayed", True)
 
 
+def test_typing_ahead_does_not_skip_a_notice() -> None:
+    async def talk(caller: Caller) -> None:
+        await caller.hears("Thank you for calling")
+        caller.presses("2")
+        await caller.hears("This call may be recorded.")
+        await caller.hears("We are open")
+
+    caller = place_call(talk, plan=a_plan_with(policy="notice"))
+
+    assert caller.told("consent")[0]["heard_to_end"] is True
+
+
+def test_a_notice_is_given_again_in_the_other_language() -> None:
+    async def talk(caller: Caller) -> None:
+        await caller.hears("Para español, oprima 9.")
+        caller.presses("9")
+        await caller.hears("Gracias por llamar a Bright Smile Dental.")
+        await caller.hears("Esta llamada puede ser grabada.")
+        await caller.hears("Para citas, oprima 1.")
+
+    caller = place_call(talk, plan=a_plan_with(policy="notice"))
+
+    assert list(caller.call.consents.values_list("language", flat=True)) == ["en", "es"]
+
+
+@pytest.mark.parametrize(("wish", "how"), [("0", "keypad"), ("a person please", "voice")])
+def test_who_wants_a_person_first_gets_one_and_is_not_recorded(wish: str, how: str) -> None:
+    async def talk(caller: Caller) -> None:
+        await caller.hears(QUESTION)
+        caller.presses(wish) if wish == "0" else caller.says(wish)
+        await caller.hears("You can reach us at")
+
+    caller = place_call(talk)
+
+    consent = consent_of(caller)
+    assert (consent.decision, consent.how, consent.covers_recording) == ("no_answer", how, False)
+    assert [(entry["step"], entry["source"], entry["outcome"]) for entry in caller.told("entry")] == [
+        ("consent", how, "accepted")
+    ]
+
+
 def test_a_clinic_that_never_records_does_not_ask() -> None:
     async def talk(caller: Caller) -> None:
         await caller.hears(MENU)

@@ -92,6 +92,41 @@ def test_the_language_option_goes_on_in_that_language() -> None:
     assert caller.call.language == "es"
 
 
+def test_the_language_key_of_the_greeting_restarts_greeting_and_consent_from_the_menu_too() -> None:
+    async def talk(caller: Caller) -> None:
+        await caller.hears_to_the_end("Do you consent?")
+        caller.presses("1")
+        await caller.hears("press 5")
+        caller.presses("5")
+        await caller.hears("For billing, press 1.")
+        caller.presses("9")
+        await caller.hears("Gracias por llamar a Bright Smile Dental.")
+        await caller.hears("¿Está de acuerdo?")
+        caller.presses("1")
+        await caller.hears("oprima 5")
+
+    plan = a_plan(
+        menus=(
+            Menu(name="Main", options=(an_option("5", "submenu", target_menu="Money"),)),
+            Menu(name="Money", options=(an_option("1", "say", "billing"),)),
+        ),
+        main_menu="Main",
+    )
+    caller = place_call(talk, plan=plan)
+
+    assert [consent["recording"] for consent in caller.told("consent")] == [True, False]
+    assert caller.call.language == "es"
+
+
+def test_who_asks_for_the_language_that_they_hear_is_answered_in_it() -> None:
+    async def talk(caller: Caller) -> None:
+        await caller.hears("press 1")
+        caller.says("opening hours, in English please")
+        await caller.hears("We are open Monday through Friday")
+
+    place_call(talk, plan=a_plan(consent=OFF))
+
+
 def test_hang_up_says_goodbye_and_ends_the_call() -> None:
     async def talk(caller: Caller) -> None:
         await caller.hears("press 6")
@@ -183,7 +218,21 @@ def test_a_caller_who_never_says_anything_is_let_go_at_last() -> None:
 
     caller = place_call(talk, plan=a_plan(consent=OFF))
 
-    assert caller.call.outcome == "no_input"
+    assert (caller.call.outcome, caller.call.served) == ("no_input", "nothing")
+
+
+def test_who_presses_wrong_keys_at_the_last_limit_too_is_not_hung_up_on() -> None:
+    async def talk(caller: Caller) -> None:
+        for question in ("press 1", "When is a good time to call you?", "When is a good time to call you?"):
+            for _ in range(3):
+                await caller.hears(question)
+                caller.presses("7")
+            await caller.hears("Let me get you to somebody who can help.")
+        await caller.hears("When is a good time to call you?")
+
+    caller = place_call(talk, plan=a_plan(consent=OFF))
+
+    assert "Goodbye" not in " ".join(caller.prompts)
 
 
 @pytest.mark.parametrize("wish", ["0", "a person please", "help"])
@@ -225,7 +274,7 @@ def test_urgent_needs_no_id_and_is_put_first() -> None:
         caller.presses("1")
         await caller.hears_to_the_end("We will call you by")
 
-    caller = place_call(talk, plan=a_menu(an_option("9", "urgent", identify_first=False)))
+    caller = place_call(talk, plan=a_menu(an_option("9", "urgent", identify_first=True)))
 
     request = caller.call.requests.get()
     assert (request.kind, request.priority, request.confirmed) == ("callback", "urgent", True)

@@ -104,6 +104,25 @@ def test_hanging_up_after_leaving_a_number_leaves_the_request_unconfirmed() -> N
     assert caller.call.outcome == "request_taken"
 
 
+def test_a_number_that_was_never_read_back_right_is_left_unconfirmed() -> None:
+    async def talk(caller: Caller) -> None:
+        await choose(caller, "2")
+        await caller.hears("When is a good time")
+        caller.presses("1")
+        for _ in range(3):
+            await caller.hears("Please enter the number")
+            caller.presses("2025550199#")
+            await caller.hears("The number is")
+            caller.presses("2")
+        await caller.hears("We have your request.")
+        await caller.hears("press 1")
+
+    caller = place_call(talk, plan=PLAN, number="")
+
+    assert caller.call.requests.get().confirmed is False
+    assert [request["confirmed"] for request in caller.told("request")] == [False]
+
+
 @pytest.mark.parametrize(
     ("clock", "promise"),
     [
@@ -215,6 +234,34 @@ STEPS: dict[str, Callable[[Caller], Awaitable[None]]] = {
     "request": in_the_request,
     "transfer": in_the_transfer,
 }
+
+
+QUESTIONS = [step for step in STEPS if step not in ("greeting", "transfer")]
+
+
+@pytest.mark.parametrize("words", ["I can't breathe", "no puedo respirar"])
+@pytest.mark.parametrize("step", [*QUESTIONS, "greeting"])
+def test_emergency_words_bring_the_emergency_sentence_in_every_step(step: str, words: str) -> None:
+    async def talk(caller: Caller) -> None:
+        await STEPS[step](caller)
+        caller.says(words)
+        await caller.hears("hang up and dial 911. ")
+
+    place_call(talk, plan=PLAN)
+
+
+@pytest.mark.parametrize("wish", ["0", "a person"])
+@pytest.mark.parametrize("step", QUESTIONS)
+def test_a_person_is_within_reach_in_every_step(step: str, wish: str) -> None:
+    async def talk(caller: Caller) -> None:
+        await STEPS[step](caller)
+        if wish == "0":
+            caller.presses("*0" if step == "patient_id" else "0")
+        else:
+            caller.says(wish)
+        await caller.hears("You can reach us at")
+
+    place_call(talk, plan=PLAN)
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -15,6 +15,7 @@ from agent_worker.prompts import PromptStore
 from agent_worker.voices import SilentVoice
 from clinic.models import Patient
 from clinic.patients import patient_set_id
+from phone.plan import ConsentRules
 from tests.agent_worker.calling import Caller, place_call, publish
 from tests.agent_worker.test_call_patient_id import PLAN
 
@@ -132,3 +133,24 @@ def test_the_database_holds_them_only_in_the_columns_made_for_it() -> None:
                     if column in ("data", "digits", "digits_ciphertext", "note") and PATIENT_ID in text:
                         found.add((table, column))
     assert found <= ALLOWED
+
+
+def test_an_id_said_at_the_wrong_moment_is_no_part_of_the_transcript() -> None:
+    """The caller agreed to a transcript, and says the ID where a menu key or a yes is asked for."""
+
+    async def talk(caller: Caller) -> None:
+        await caller.hears_to_the_end("Do you consent?")
+        caller.presses("1")
+        await caller.hears("press 1")
+        caller.says(f"my ID is {PATIENT_ID} and I want an appointment")
+        await caller.hears("Please enter your patient ID")
+        caller.presses(f"{PATIENT_ID}#")
+        await caller.hears("You entered ••••.")
+        caller.says("four eight two one")
+        await caller.hears("Sorry, I did not understand that.")
+
+    caller = place_call(talk, plan=PLAN.model_copy(update={"consent": ConsentRules()}))
+
+    said = [event.data["text"] for event in caller.call.events.filter(kind="speech")]
+    assert said == ["my ID is [number] and I want an appointment", "[number]"]
+    assert [event["text"] for event in caller.told("speech")] == said

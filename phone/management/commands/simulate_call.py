@@ -18,6 +18,8 @@ from phone.publishing import LoadedPlan, live_plan
 
 DEFAULT_CALLER = "+12025550147"
 """A number from the range reserved for fiction."""
+YEARS = range(2000, 2101)
+"""The years of which opening hours can be told."""
 
 
 class Command(BaseCommand):
@@ -101,13 +103,17 @@ class Command(BaseCommand):
         return language
 
     def _at(self, moment: str | None, loaded: LoadedPlan) -> datetime:
+        zone = ZoneInfo(loaded.plan.schedule.zone)
         if moment is None:
-            return datetime.now(UTC)
+            return datetime.now(zone)
         try:
             at = datetime.fromisoformat(moment)
         except ValueError:
             self._refuse(f"“{moment}” is no date and time. Write it as 2026-12-24T16:59.")
-        return at if at.tzinfo else at.replace(tzinfo=ZoneInfo(loaded.plan.schedule.zone))
+        if at.year not in YEARS:
+            self._refuse(f"“{moment}” is too far away. Choose a year from {YEARS[0]} to {YEARS[-1]}.")
+        # By way of UTC, so that a time that spring leaves out becomes the one that clocks show then.
+        return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC).astimezone(zone)
 
     def _refuse(self, sentence: str) -> NoReturn:
         raise CommandError(sentence, returncode=2)
