@@ -88,11 +88,6 @@ def wants_repeat(phrases: Phrases, text: str) -> bool:
     return _means(phrases, "repeat", text)
 
 
-def wants_back(phrases: Phrases, text: str) -> bool:
-    """Whether the caller wants the menu before this one."""
-    return _means(phrases, "back", text)
-
-
 def wants_nothing_more(phrases: Phrases, text: str) -> bool:
     """Whether the caller is done, asked "Is there anything else?"."""
     return _means(phrases, "nothing_more", text)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from phone.plan import MenuOption, PhonePlan
-from phone.wording.prompts import label, menu_prompt, option_message, phone_number, say_offer
+from phone.plan import PhonePlan
+from phone.wording.prompts import menu_prompt, option_message, phone_number, say_offer
 from phone.wording.texts import FIXED_PLACEHOLDERS, WORDING_KEYS, digit_clips, placeholders, say, template
 from phone.wording.times import time_of_day, week
 from phone.wording.utterance import Sensitive, Utterance, plain
@@ -35,7 +35,7 @@ def _utterances(plan: PhonePlan, language: str) -> Iterator[Utterance]:
             yield menu_prompt(plan, menu, language, keys=keys)
     for menu in plan.menus:
         for option in menu.options:
-            yield from _option(plan, option, language)
+            yield option_message(plan, option, language)
     for closure in plan.schedule.closures:
         yield plain(closure.message.get(language, ""), language)
     yield from _facts(plan, language)
@@ -51,11 +51,6 @@ def _without_values(plan: PhonePlan, key: str, language: str) -> Iterator[Uttera
     if not key.startswith("person_"):
         values |= {name: Sensitive("0") for name in names & _READ_BACK}
     yield say(plan, key, language, **values)
-
-
-def _option(plan: PhonePlan, option: MenuOption, language: str) -> Iterator[Utterance]:
-    yield option_message(plan, option, language)
-    yield say(plan, "receptionist_topic", language, topic=option.topic or label(plan, option, language))
 
 
 def _facts(plan: PhonePlan, language: str) -> Iterator[Utterance]:

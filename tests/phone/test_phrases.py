@@ -289,19 +289,6 @@ def test_a_wish_to_hear_it_again(table, said):
     assert phrases.wants_repeat(table, said)
 
 
-@pytest.mark.parametrize(
-    ("table", "said"),
-    [(EN, "go back"), (EN, "back"), (EN, "main menu please"), (ES, "volver"), (ES, "al menú anterior")],
-)
-def test_a_wish_to_go_back(table, said):
-    assert phrases.wants_back(table, said)
-
-
-@told("call me back", "I'll come back on Monday", "my back hurts")
-def test_back_has_other_meanings(said):
-    assert not phrases.wants_back(EN, said)
-
-
 @told("that's all", "no thanks", "nothing else", "goodbye", "no", "I'm done")
 def test_nothing_more(said):
     assert phrases.wants_nothing_more(EN, said)

@@ -216,7 +216,7 @@ def test_sentences_that_cannot_be_said(clinic, key, text, sentence):
 
 
 def test_a_courtesy_may_be_left_out(clinic):
-    Wording.objects.create(clinic=clinic, key="consent_given", text={})
+    Wording.objects.create(clinic=clinic, key="id_found", text={})
     assert complaints(clinic) == []
 
 

@@ -122,7 +122,7 @@ def test_a_missing_value_is_an_error_that_names_sentence_and_placeholder():
 
 
 def test_a_value_in_braces_is_not_filled_in_again():
-    assert say(a_plan(), "receptionist_topic", "en", topic="{clinic}").text == "About {clinic}."
+    assert say(a_plan(), "address", "en", address="{clinic}").text == "Our address is {clinic}."
 
 
 def test_only_the_sentence_with_the_unknown_value_is_a_part_of_its_own():
