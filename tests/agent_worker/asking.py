@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from livekit import rtc
 from livekit.agents import Agent, AgentSession, ToolError
 
-from agent_worker import pcm
 from agent_worker.clock import CallClock
 from agent_worker.conversation import Conversation
 from agent_worker.ids import uuid7
 from agent_worker.keypad import KeypadListener
 from agent_worker.lines.base import KeyPress
 from agent_worker.lines.simulated import SimulatedLine
+from agent_worker.prompts import SilentPrompts
 from agent_worker.question import Answer, KeypadTask, Question
 from agent_worker.simulated_time import run_simulated
 from agent_worker.simulation import NoRecords
@@ -33,15 +32,11 @@ Presses = Sequence[tuple[float, str]]
 """What a caller presses: seconds since the answer, and the keys that are pressed at that moment."""
 
 
-class PromptsOfOneLength:
+class PromptsOfOneLength(SilentPrompts):
     """Prompts that all take `length` seconds, and say nothing."""
 
     def __init__(self, length: float = PROMPT_SECONDS) -> None:
         self._length = length
-
-    async def audio(self, utterance: Utterance, language: str) -> AsyncIterator[rtc.AudioFrame]:
-        for frame in pcm.frames(pcm.silence(self._length), seconds=60.0):
-            yield frame
 
     def seconds(self, utterance: Utterance, language: str) -> float:
         return self._length
@@ -69,6 +64,16 @@ class Asker(Agent):
         return await KeypadTask(self.conversation, question)
 
 
+class Line(SimulatedLine):
+    """A simulated line whose keys and words come from outside."""
+
+    def key(self, press: KeyPress) -> None:
+        self._key(press)
+
+    def text(self, text: str) -> None:
+        self._text(text)
+
+
 class Caller:
     """Somebody who presses keys, and what the call made of them."""
 
@@ -76,7 +81,7 @@ class Caller:
         self.events: list[dict[str, Any]] = []
         self.answers: list[Answer] = []
         self.left_to_press = 0
-        self.line: SimulatedLine
+        self.line: Line
 
     def told(self, kind: str) -> list[dict[str, Any]]:
         """The events of this kind, in order."""
@@ -104,16 +109,6 @@ def _entered(answer: Answer) -> str:
     if answer.kind == "entry":
         return answer.sealed.open() if answer.sealed else answer.keys
     return answer.because if answer.kind == "gave_up" else answer.kind
-
-
-class Line(SimulatedLine):
-    """A simulated line whose keys and words come from outside."""
-
-    def key(self, press: KeyPress) -> None:
-        self._key(press)
-
-    def text(self, text: str) -> None:
-        self._text(text)
 
 
 async def converse(
@@ -170,7 +165,7 @@ def ask(
 
         press_all(caller, presses)
         for seconds, words in says:
-            asyncio.get_running_loop().call_later(seconds, lambda words=words: caller.says(words))
+            asyncio.get_running_loop().call_later(seconds, caller.says, words)
         await converse(talk, caller=caller, prompt_seconds=prompt_seconds)
         return caller
 
