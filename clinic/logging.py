@@ -100,6 +100,10 @@ def logging_settings(*, level: str, for_collector: bool) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    levels = dict.fromkeys(OURS, level)
+    # Starting and stopping: `manage.py serve` says it better.
+    levels["uvicorn.error"] = "WARNING"
+    levels["uvicorn.access"] = level if for_collector else "WARNING"
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -121,9 +125,6 @@ def logging_settings(*, level: str, for_collector: bool) -> dict[str, Any]:
         },
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
-            **{name: {"level": level, "handlers": [], "propagate": True} for name in OURS},
-            # Starting and stopping: `manage.py serve` says it better.
-            "uvicorn.error": {"level": "WARNING"},
-            "uvicorn.access": {"level": level if for_collector else "WARNING"},
+            name: {"level": least, "handlers": [], "propagate": True} for name, least in levels.items()
         },
     }

@@ -248,7 +248,9 @@ class RequestAdmin(DownloadMixin, RecordsAccess, ModelAdmin):
 
     @display(description="What", header=True)
     def what(self, row: Request) -> list[Any]:
-        urgent = format_html('<strong class="office-urgent">Urgent</strong> ') if self._urgent(row) else ""
+        urgent = (
+            format_html('<strong class="office-urgent">{}</strong> ', "Urgent") if self._urgent(row) else ""
+        )
         return [format_html("{}{}", urgent, row.get_kind_display()), row.topic or row.note[:60]]
 
     @staticmethod
