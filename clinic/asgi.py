@@ -70,9 +70,9 @@ async def refuse(_scope: dict[str, Any], receive: Receive, send: Send) -> None:
 
 sockets = URLRouter(
     [
-        path(LINE_ADDRESS.lstrip("/"), phone.sockets),
+        path(LINE_ADDRESS.lstrip("/"), phone.sockets),  # type: ignore[arg-type]
         path("office/live/", AllowedHostsOriginValidator(AuthMiddlewareStack(OfficeConsumer.as_asgi()))),
-        re_path("", refuse),
+        re_path("", refuse),  # type: ignore[arg-type]
     ]
 )
 application = ProtocolTypeRouter({"http": pages, "websocket": sockets, "lifespan": lifespan})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
 import phonenumbers
@@ -119,7 +119,10 @@ class EvidenceIsFinal(TypeError):
     """Evidence is written once: it is never changed and never taken away."""
 
 
-class EvidenceQuerySet(models.QuerySet[models.Model]):
+Row = TypeVar("Row", bound=models.Model)
+
+
+class EvidenceQuerySet(models.QuerySet[Row]):
     """Rows that are only ever added."""
 
     def update(self, **fields: object) -> int:
@@ -129,12 +132,12 @@ class EvidenceQuerySet(models.QuerySet[models.Model]):
         raise EvidenceIsFinal(f"A {self.model._meta.verbose_name} is never deleted by itself.")
 
 
-class CallEventQuerySet(EvidenceQuerySet):
+class CallEventQuerySet(EvidenceQuerySet["CallEvent"]):
     """Lines of timelines."""
 
     def menu_choices(self) -> models.QuerySet[CallEvent]:
         """The lines in which a caller chose an option of a menu."""
-        return self.filter(kind="menu")  # type: ignore[return-value]
+        return self.filter(kind="menu")
 
 
 class RequestQuerySet(models.QuerySet["Request"]):

@@ -132,10 +132,10 @@ class CallAdmin(DownloadMixin, RecordsAccess, ModelAdmin):
 
     def running_view(self, request: HttpRequest) -> HttpResponse:
         """The calls running now, as a piece of a page that refreshes itself."""
-        calls = (
-            self.get_queryset(request).of_people().running()[:50] if self.has_view_permission(request) else []
-        )  # type: ignore[attr-defined]
-        return TemplateResponse(request, "admin/phone/call/running.html", {"calls": calls})
+        calls = self.get_queryset(request).filter(pk__in=Call.objects.of_people().running())
+        if not self.has_view_permission(request):
+            calls = calls.none()
+        return TemplateResponse(request, "admin/phone/call/running.html", {"calls": calls[:50]})
 
     def change_view(
         self,

@@ -44,7 +44,7 @@ def figures_page(request: HttpRequest, model_admin: ModelAdmin[Any]) -> HttpResp
 
 def today_at_a_glance(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Adds today's figures, the open requests and the running calls to the admin's first page."""
-    if not request.user.has_perm("phone.view_call"):  # type: ignore[union-attr]
+    if not request.user.has_perm("phone.view_call"):
         return context
     now = timezone.now()
     glances = []

@@ -54,6 +54,9 @@ def at_clinic(at: datetime, clinic: Clinic, *, seconds: bool = False) -> str:
     return date_format(local, f"D j M{year}, H:i{':s' if seconds else ''}")
 
 
+DAY_PARAMETERS = ("day_from", "day_to")
+
+
 def parse_day(value: str | None) -> date | None:
     """`2026-11-23` as a date; None for anything else."""
     try:
@@ -87,19 +90,19 @@ class DaysFilter(admin.ListFilter):
         self, request: HttpRequest, params: dict[str, Any], model: type[Model], model_admin: Any
     ) -> None:
         super().__init__(request, params, model, model_admin)
-        for name in self.expected_parameters():
+        for name in DAY_PARAMETERS:
             if name in params:
                 self.used_parameters[name] = params.pop(name)[-1]
 
-    def expected_parameters(self) -> list[str]:
-        return ["day_from", "day_to"]
+    def expected_parameters(self) -> list[str | None]:
+        return list(DAY_PARAMETERS)
 
     def has_output(self) -> bool:
         return True
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        first = parse_day(self.used_parameters.get("day_from"))
-        last = parse_day(self.used_parameters.get("day_to"))
+        first = parse_day(str(self.used_parameters.get("day_from")))
+        last = parse_day(str(self.used_parameters.get("day_to")))
         if first is None and last is None:
             return queryset
         return queryset.on_days(first=first, last=last, zone=office_zone(request))  # type: ignore[attr-defined]
