@@ -374,6 +374,7 @@ def test_after_a_clear_there_is_the_time_of_a_first_key_again() -> None:
     caller = ask(patient_id, presses=[(1.0, "99*"), (20.0, "4821#")])
 
     assert caller.entered == ["4821"]
+    assert len(caller.told("entry")) == 1
 
 
 def test_a_star_outside_digits_asks_again_and_counts_as_no_attempt() -> None:
@@ -460,6 +461,19 @@ def test_a_model_that_never_answers_leaves_the_keys_working() -> None:
 
     assert caller.entered == ["1", "4821"]
     assert caller.when("entry") == [9.0, 9.0]
+
+
+async def slowly(text: str) -> str | None:
+    await asyncio.sleep(2.0)
+    return "9999"
+
+
+def test_what_a_model_answers_after_a_key_does_not_count() -> None:
+    slow = replace(patient_id, sensitive=False, decide=slowly)
+
+    caller = ask(slow, says=[(1.0, "the usual one")], presses=[(2.0, "48"), (4.0, "21#")])
+
+    assert caller.entered == ["4821"]
 
 
 def test_a_prompt_cut_by_something_else_still_starts_the_clock() -> None:
