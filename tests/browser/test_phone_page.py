@@ -198,6 +198,11 @@ async def test_the_microphone_is_open_only_while_it_is_on_and_the_call_listens(
     async def heard() -> bool | None:
         return any(any(frame) for frame in frames) or None
 
+    async def nothing_more_heard() -> bool | None:
+        frames.clear()
+        await caller.page.wait_for_timeout(300)
+        return not frames or None
+
     await caller.page.route_web_socket("**/phone/line/", answer)
     await caller.calls()
     assert frames == []
@@ -207,10 +212,7 @@ async def test_the_microphone_is_open_only_while_it_is_on_and_the_call_listens(
     assert told == ['{"type":"mic","on":true}']
     assert {len(frame) for frame in frames} == {640}
     lines[0].send('{"type": "listen", "on": false}')
-    await caller.page.wait_for_timeout(200)
-    frames.clear()
-    await caller.page.wait_for_timeout(200)
-    assert frames == []
+    await until(nothing_more_heard, seconds=5)
     await microphone.click()
     await expect(microphone).to_have_attribute("aria-pressed", "false")
 
