@@ -272,7 +272,8 @@ class TalkingReceptionist(AgentTask[Talk]):
         handle.add_done_callback(self._spoken)
 
     def _spoken(self, handle: SpeechHandle) -> None:
-        if handle is self._speaking and not handle.interrupted and not self.done():
+        # Cut short as well, for a cough may have done that: nobody is left in silence without end.
+        if handle is self._speaking and self._thinking is None and not self.done():
             self._set_timer(self._rules.first_key_timeout)
 
     def _timed_out(self) -> None:

@@ -12,6 +12,8 @@ Each line of the input is one order as JSON, each line of the output its result;
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import json
 import random
 import sys
@@ -55,11 +57,15 @@ class Caller:
         return self._heard_at - began
 
     async def press(self, keys: int) -> list[float]:
-        """Consent, then ask for the hours and for the menu by turns: the seconds from each key to what it brings."""
+        """Consent, then ask for the hours and for the menu by turns: the seconds from each key to what it brings.
+
+        A key that brings nothing within `PATIENCE_SECONDS` has no sample.
+        """
         samples = []
         for turn in range(keys):
             await asyncio.sleep(random.uniform(*THINKS_SECONDS))
-            samples.append(await self._press(CONSENT if turn == 0 else HOURS if turn % 2 else AGAIN))
+            with contextlib.suppress(TimeoutError):
+                samples.append(await self._press(CONSENT if turn == 0 else HOURS if turn % 2 else AGAIN))
         return samples
 
     async def hang_up(self) -> None:
@@ -125,4 +131,6 @@ async def main(address: str) -> None:
 
 
 if __name__ == "__main__":
+    # The callers' own pauses are not the server's.
+    gc.disable()
     asyncio.run(main(sys.argv[1]))

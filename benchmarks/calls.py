@@ -12,7 +12,7 @@ from phone.publishing import LoadedPlan, live_plan
 from tests.agent_worker.query_log import QueryLog, call_with_log
 from tests.phone.plans import at
 
-SCRIPT = "hear 1 hear 1 hear 4821# hear 1 hear 1 hear 1 hear 2 hear 2025550199# hear 1"
+SCRIPT = "hear 1 hear 1 hear 4821# hear 1 hear 1 1 2 hear 2025550199# 1"
 """The guide's call by somebody who listens: consent, appointments, patient ID, request. More than a minute."""
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,7 @@ class Load:
     together: list[float] = field(default_factory=list)
     arriving: list[float] = field(default_factory=list)
     next_prompt: list[float] = field(default_factory=list)
+    unanswered: int = 0
     bytes_per_call: float = 0.0
     server_cpu: float = 0.0
     callers_cpu: float = 0.0
@@ -46,12 +48,11 @@ def measure(*, rounds: int, keys: int) -> Load:
         order({"do": "call", "callers": 1, "within": 0})
         order({"do": "hang_up"})
         wait_until_idle(process)
-        before = process.memory_full_info().pss
+        growths = []
         for _ in range(rounds):
+            before = process.memory_full_info().pss
             load.together += order({"do": "call", "callers": CALLERS, "within": 0})["first_audio"]
-            load.bytes_per_call = max(
-                load.bytes_per_call, (process.memory_full_info().pss - before) / CALLERS
-            )
+            growths.append(process.memory_full_info().pss - before)
             order({"do": "hang_up"})
             wait_until_idle(process)
             load.arriving += order({"do": "call", "callers": CALLERS, "within": 2})["first_audio"]
@@ -60,8 +61,10 @@ def measure(*, rounds: int, keys: int) -> Load:
             load.server_cpu = (cpu_of(process) - cpu) / pressed["took"]
             load.callers_cpu = pressed["cpu"] / pressed["took"]
             load.next_prompt += pressed["next_prompt"]
+            load.unanswered += CALLERS * keys - len(pressed["next_prompt"])
             order({"do": "hang_up"})
             wait_until_idle(process)
+    load.bytes_per_call = statistics.median(growths) / CALLERS
     return load
 
 

@@ -159,6 +159,13 @@ def line(extent: Extent) -> list[Row]:
         ),
         timing("20 callers within 2 s: connect → first audio", load.arriving, percent=95, limit_ms=150),
         timing("20 callers pressing keys: key → next prompt", load.next_prompt, percent=95, limit_ms=50),
+        Row(
+            what="keys that brought no prompt",
+            ours=f"{load.unanswered} of {load.unanswered + len(load.next_prompt):,}",
+            target="0",
+            met=load.unanswered == 0,
+            figures={"unanswered": load.unanswered},
+        ),
         Row(what="memory per call (PSS)", ours=f"{per_call:.2f} MB", figures={"megabytes": per_call}),
         Row(
             what="CPU with 20 callers pressing keys",
