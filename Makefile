@@ -18,7 +18,7 @@ test: environment ## Run every test this machine can run (ARGS="-k menu" for som
 lint: environment ## Check style, types, templates, migrations and import rules
 	@scripts/lint
 
-bench: environment ## Measure what docs/benchmarks.md promises, beside the stock library
+bench: environment ## Measure keys, calls and typing, beside the stock library
 	@$(PYTHON) -m benchmarks
 
 environment:
