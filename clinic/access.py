@@ -30,7 +30,7 @@ class RecordsAccess:
     """Mixin for a ModelAdmin of patient data, before its other bases.
 
     Opening an object's page leaves a record, and so does taking objects out (with `import_export`'s ExportMixin
-    among the bases).
+    among the bases). Titles, which browsers keep in their history, do not name the object.
     """
 
     def change_view(
@@ -40,11 +40,19 @@ class RecordsAccess:
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        response: HttpResponse = super().change_view(request, object_id, form_url, extra_context)  # type: ignore[misc]
-        # Anything but 200 showed nothing: a redirect, because there is no such object.
-        if request.method == "GET" and response.status_code == 200:
+        context = {"subtitle": None} | (extra_context or {})
+        response: HttpResponse = super().change_view(request, object_id, form_url, context)  # type: ignore[misc]
+        # Anything but 200 showed nothing: a redirect, because it was saved or there is no such object.
+        if response.status_code == 200:
             obj = self.get_object(request, unquote(object_id))  # type: ignore[attr-defined]
             record_access(request, AccessRecord.Action.VIEW, obj)
+        return response
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {"title": "Change history"} | (extra_context or {})
+        response: HttpResponse = super().history_view(request, object_id, context)  # type: ignore[misc]
         return response
 
     def get_export_data(

@@ -104,6 +104,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "clinic.middleware.ContentSecurityPolicyMiddleware",
+    "clinic.middleware.on_the_clinics_clock",
     "auditlog.middleware.AuditlogMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -203,6 +204,9 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
 UNFOLD = {
     "SITE_TITLE": "Clinic phone",
     "SITE_HEADER": "Clinic phone",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("phone/icon.svg")}
+    ],
     "DASHBOARD_CALLBACK": "phone.admin.figures.today_at_a_glance",
     "STYLES": [lambda request: static("office/office.css")],
     "SCRIPTS": [lambda request: static("office/live.js")],

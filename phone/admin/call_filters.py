@@ -9,7 +9,7 @@ from django.contrib.admin import ModelAdmin
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 
-from phone.admin.lists import office_zone
+from phone.admin.lists import office_zone, parse_row_id
 from phone.dashboards import CHOICE_SEPARATOR
 from phone.models import Call, ConsentRecord, MenuOption, PhoneLine
 from phone.querysets import CallQuerySet
@@ -104,7 +104,8 @@ class LineFilter(DropdownFilter):
         return [*((str(line.pk), str(line)) for line in PhoneLine.objects.select_related("clinic"))]
 
     def queryset(self, request: HttpRequest, queryset: CallQuerySet) -> CallQuerySet:
-        return queryset.filter(line=self.value()) if (self.value() or "").isdecimal() else queryset
+        chosen = parse_row_id(self.value())
+        return queryset.filter(line=chosen) if chosen else queryset
 
 
 class MenuChoiceFilter(DropdownFilter):

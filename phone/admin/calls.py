@@ -17,6 +17,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
 from clinic.access import RecordsAccess
+from clinic.languages import LANGUAGES
 from phone.admin.call_filters import (
     AnsweredFilter,
     CallerFilter,
@@ -151,7 +152,6 @@ class CallAdmin(DownloadMixin, RecordsAccess, ModelAdmin):
     def _page(self, call: Call) -> dict[str, Any]:
         return {
             "title": f"Call on {at_clinic(call.started_at, call.clinic)}",
-            "subtitle": None,
             "call": call,
             "facts": self._facts(call),
             "timeline": timeline(call, call.events.all()),
@@ -177,7 +177,7 @@ class CallAdmin(DownloadMixin, RecordsAccess, ModelAdmin):
             ("Ended in step", call.get_ended_in_step_display() or "—"),
             ("The caller got", call.get_served_display()),
             ("Opening hours", "After hours" if call.after_hours else "While we were open"),
-            ("Language", call.language),
+            ("Language", LANGUAGES.get(call.language, call.language)),
             ("Patient", self._patient(call)),
             ("Plan version", call.plan_version.number if call.plan_version else "—"),
             ("Kind of call", call.get_origin_display()),

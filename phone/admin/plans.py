@@ -18,6 +18,7 @@ from unfold.admin import ModelAdmin
 
 from clinic.languages import LANGUAGES
 from clinic.models import Clinic
+from phone.admin.lists import parse_row_id
 from phone.building import build_plan
 from phone.differences import Difference, compare
 from phone.middleware import current_user
@@ -84,7 +85,7 @@ class PlanVersionAdmin(ModelAdmin):
         """One version: what it changed, how it differs from the live one, what it said."""
         self._check_may_look(request)
         version = get_object_or_404(
-            PlanVersion.objects.select_related("clinic", "published_by"), pk=object_id
+            PlanVersion.objects.select_related("clinic", "published_by"), pk=parse_row_id(object_id)
         )
         plan = readable(version)
         live = live_version(version.clinic)

@@ -142,13 +142,16 @@ class RequestAdmin(DownloadMixin, RecordsAccess, ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     actions = ("take_selected", "finish_selected", "reopen_selected", "download_csv", "download_xlsx")
     fieldsets = (
-        ("The request", {"fields": ("what", "call_back", "wanted", "topic", "note", "spoken", "confirmed")}),
+        (
+            "The request",
+            {"fields": ("kind", "priority", "call_back", "wanted", "topic", "note", "spoken", "confirmed")},
+        ),
         ("The office", {"fields": ("due", "state", "received", "buttons")}),
         ("Where it came from", {"fields": ("from_call", "of_patient", "clinic")}),
     )
     readonly_fields = (
-        "what", "call_back", "wanted", "topic", "note", "spoken", "confirmed", "due", "state", "received",
-        "buttons", "from_call", "of_patient", "clinic",
+        "kind", "priority", "call_back", "wanted", "topic", "note", "spoken", "confirmed", "due", "state",
+        "received", "buttons", "from_call", "of_patient", "clinic",
     )  # fmt: skip
 
     def has_add_permission(self, request: HttpRequest) -> bool:

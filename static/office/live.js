@@ -28,7 +28,7 @@
   }
 
   function badge(open, overdue) {
-    document.querySelectorAll('a[href$="/phone/request/"]').forEach((link) => {
+    document.querySelectorAll('#nav-sidebar a[href$="/phone/request/"], .office-totals a[href$="/phone/request/"]').forEach((link) => {
       let mark = link.querySelector(".office-badge");
       if (!mark) {
         mark = document.createElement("span");

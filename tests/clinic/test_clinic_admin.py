@@ -229,6 +229,35 @@ class TestClosures:
         assert closure.message == {"en": "Closed.", "es": "Feliz Navidad."}
 
 
+class TestAReceptionist:
+    @pytest.fixture
+    def rita(self, client: Client) -> Client:
+        rita = User.objects.create_user("rita", is_staff=True)
+        rita.groups.add(Group.objects.get(name=Role.RECEPTIONIST))
+        client.force_login(rita)
+        return client
+
+    def test_closes_early(self, rita: Client, clinic: Clinic) -> None:
+        until = (timezone.now() + timedelta(days=2)).astimezone(NEW_YORK)
+        form = form_of(rita.get(page_of(clinic))) | {
+            "switch": "closed",
+            "switch_until_0": f"{until:%Y-%m-%d}",
+            "switch_until_1": "10:00",
+        }
+        assert rita.post(page_of(clinic), form).status_code == 302
+        clinic.refresh_from_db()
+        assert clinic.switch == "closed"
+        assert clinic.switch_until.astimezone(NEW_YORK).hour == 10
+        assert rita.post(page_of(clinic), form | {"switch_until_0": "2020-01-01"}).status_code == 200
+
+    def test_changes_nothing_else_of_the_clinic(self, rita: Client, clinic: Clinic) -> None:
+        others = {"name": "Mine", "languages": ["es"], "time_zone": "UTC", "office_email": "a@b.example"}
+        form = form_of(rita.get(page_of(clinic)))
+        before = Clinic.objects.values().get()
+        assert rita.post(page_of(clinic), form | others | {"switch": ""}).status_code == 302
+        assert Clinic.objects.values().get() == before
+
+
 class TestPublicHolidays:
     PAGE = "/admin/clinic/closure/holidays/"
 

@@ -326,3 +326,22 @@ class TestUnlocking:
         assert "Locked for now" in text_of(office.get(page_of(maria)))
         office.post(LIST, {"action": "unlock", "_selected_action": [maria.pk]})
         assert "are recognised" in text_of(office.get(page_of(maria)))
+
+
+class TestWhoSawWhat:
+    def test_a_refused_change_shows_the_patient_and_leaves_a_record(
+        self, office: Client, maria: Patient
+    ) -> None:
+        assert office.post(page_of(maria), {"name": ""}).status_code == 200
+        assert AccessRecord.objects.get().object_id == str(maria.pk)
+
+    def test_no_title_names_a_patient(self, office: Client, maria: Patient) -> None:
+        for name in ("change", "history", "delete"):
+            page = text_of(office.get(reverse(f"admin:clinic_patient_{name}", args=[maria.pk])))
+            assert "Maria" not in page.partition("<title>")[2].partition("</title>")[0], name
+
+    def test_times_are_on_the_clinics_clock(self, client: Client, clinic: Clinic) -> None:
+        at = datetime(2026, 11, 23, 19, 5, tzinfo=UTC)
+        AccessRecord.objects.create(at=at, username="rita", action="view", model="phone.call")
+        auditor = log_in(client, Role.AUDITOR)
+        assert "2:05 p.m." in text_of(auditor.get(reverse("admin:clinic_accessrecord_changelist")))

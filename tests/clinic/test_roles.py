@@ -45,6 +45,11 @@ def test_a_manager_edits_what_callers_hear() -> None:
     assert not user.has_perm("auth.add_user")
 
 
+def test_an_administrator_lets_a_colleague_log_in_again() -> None:
+    user = member_of(Role.ADMINISTRATOR)
+    assert user.has_perms(["axes.view_accessattempt", "axes.delete_accessattempt"])
+
+
 def test_an_auditor_only_looks() -> None:
     permissions = member_of(Role.AUDITOR).get_all_permissions()
     assert "clinic.view_accessrecord" in permissions

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
@@ -123,7 +123,16 @@ class TestTheList:
         assert listed(office, day_from=sunday, day_to=sunday) == {late_on_sunday}
 
     @pytest.mark.parametrize(
-        "nonsense", [{"hour": "x"}, {"day_from": "soon"}, {"line": "-"}, {"choice": "?"}]
+        "nonsense",
+        [
+            {"hour": "x"},
+            {"day_from": "soon"},
+            {"day_from": "0001-01-01", "day_to": "9999-12-31"},
+            {"line": "-"},
+            {"line": "9" * 30},
+            {"clinic": "9" * 30},
+            {"choice": "?"},
+        ],
     )
     def test_is_not_upset_by_nonsense(self, office: Client, clinic: Clinic, nonsense: dict[str, str]) -> None:
         call = make_call(clinic)
@@ -135,7 +144,7 @@ class TestTheList:
         line = PhoneLine.objects.create(clinic=clinic, number="+12025550100")
         for number in range(30):
             make_call(clinic, MONDAY_NOON + timedelta(minutes=number), line=line)
-        with django_assert_max_num_queries(9) as captured:
+        with django_assert_max_num_queries(10) as captured:
             office.get(reverse(LIST))
         counts = [
             query["sql"] for query in captured if "COUNT(" in query["sql"] and "phone_call" in query["sql"]
@@ -148,7 +157,10 @@ class TestTheList:
             make_call(clinic)
         assert BoundedPaginator(Call.objects.all(), 2).num_pages == 2
 
-    def test_can_be_taken_out_and_leaves_a_trace(self, office: Client, clinic: Clinic) -> None:
+    def test_can_be_taken_out_and_leaves_a_trace(
+        self, office: Client, clinic: Clinic, receptionist: User
+    ) -> None:
+        receptionist.user_permissions.add(Permission.objects.get(codename="export_patient"))
         calls = [make_call(clinic, caller_number="+12025550123"), make_call(clinic)]
         selected = {"_selected_action": [call.pk for call in calls], "action": "download_csv"}
         response = office.post(reverse(LIST), selected)
@@ -159,6 +171,14 @@ class TestTheList:
         assert (trace.action, trace.count, trace.username) == ("export", 2, "rita")
         excel = office.post(reverse(LIST), selected | {"action": "download_xlsx"})
         assert excel.content.startswith(b"PK")
+
+    def test_is_taken_out_only_by_those_who_may_take_patients_out(
+        self, office: Client, clinic: Clinic
+    ) -> None:
+        call = make_call(clinic, caller_number="+12025550123")
+        chosen = {"_selected_action": [call.pk], "action": "download_csv"}
+        assert office.post(reverse(LIST), chosen)["Content-Type"] != "text/csv"
+        assert not AccessRecord.objects.exists()
 
 
 class TestTheCallsPage:

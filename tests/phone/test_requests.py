@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -106,10 +106,13 @@ class TestTheWorkList:
     ) -> None:
         for _ in range(20):
             make_request(make_call(clinic, now))
-        with django_assert_max_num_queries(7):
+        with django_assert_max_num_queries(8):
             self.listed(office)
 
-    def test_can_be_taken_out_and_leaves_a_trace(self, office: Client, clinic: Clinic, now: datetime) -> None:
+    def test_can_be_taken_out_and_leaves_a_trace(
+        self, office: Client, clinic: Clinic, receptionist: User, now: datetime
+    ) -> None:
+        receptionist.user_permissions.add(Permission.objects.get(codename="export_patient"))
         rows = [make_request(make_call(clinic, now), note="=1+1") for _ in range(2)]
         chosen = {"_selected_action": [row.pk for row in rows], "action": "download_csv"}
         text = office.post(reverse(LIST), chosen).content.decode()
@@ -135,6 +138,11 @@ class TestWorkingOnARequest:
         assert request_row.done_by == receptionist
         assert "back on the list" in press(office, "reopen", request_row)
         assert Request.objects.untaken().get() == request_row
+
+    def test_its_page_says_what_it_is(self, office: Client, request_row: Request) -> None:
+        page = office.get(reverse("admin:phone_request_change", args=[request_row.pk])).content.decode()
+        assert "Appointment" in page
+        assert "[&#x27;" not in page
 
     def test_the_second_of_two_people_hears_who_was_faster(
         self, office: Client, request_row: Request, now: datetime

@@ -327,3 +327,9 @@ def test_a_new_clinic_sets_its_phone_up(office):
 
 def spoken_keys(clinic: Clinic) -> list[str]:
     return [option.key for option in live_plan_of(clinic.pk).plan.menus[0].options]
+
+
+def test_an_address_that_is_no_version_is_not_found():
+    office = signed_in("view_planversion")
+    for address in ("abc", "9" * 30):
+        assert office.get(f"{PLAN_PAGE}{address}/change/").status_code == 404
