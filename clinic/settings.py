@@ -11,9 +11,11 @@ from clinic.environment import mail_settings, postgres_settings, read_environmen
 from clinic.logging import logging_settings
 from clinic.navigation import NAVIGATION
 from clinic.secret_file import secret_from_file
+from phone.livekit_settings import read_livekit_environment
 
 ENV = read_environment()
 SPEECH = read_speech_environment()
+LIVEKIT = read_livekit_environment()
 DEMO = ENV.mode == "demo"
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = (BASE_DIR / ENV.data_dir).resolve()
@@ -125,7 +127,11 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS: list[Path | tuple[str, Path]] = [BASE_DIR / "static"]
+# What npm installs beside the tree: the phone page's way to a LiveKit server.
+LIVEKIT_CLIENT = BASE_DIR / "node_modules" / "livekit-client" / "dist"
+if LIVEKIT_CLIENT.is_dir():
+    STATICFILES_DIRS.append(("livekit-client", LIVEKIT_CLIENT))
 STATIC_ROOT = DATA_DIR / "static"
 # The demo serves what is in the tree; production what `collectstatic` has gathered, under hashed names.
 SERVESTATIC_USE_FINDERS = DEMO

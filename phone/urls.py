@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from phone.views import phone_page, welcome
+from phone.views import phone_page, room_token, welcome
 
 urlpatterns = [
     path("", welcome, name="welcome"),
     path("phone/", phone_page, name="phone-page"),
+    path("phone/token/", room_token, name="room-token"),
 ]
