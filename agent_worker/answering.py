@@ -23,11 +23,15 @@ from agent_worker.prompts import Prompts
 from agent_worker.records import writer
 from agent_worker.speech import Speech, build_speech, prompt_store, session_options
 from agent_worker.timeline import CallTimeline, Writer
-from phone.publishing import LoadedPlan, live_plan
+from phone.publishing import LoadedPlan, line_dialled, live_plan
+from phone.wording import Part, Utterance, default_wording
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 5.0
+
+NO_PLAN_LANGUAGE = "en"
+"""What a caller hears who dialled a number for which nothing is published: it has no languages either."""
 
 
 @dataclass
@@ -38,6 +42,7 @@ class Desk:
     writer: Writer
     speech: Speech
     live_calls: int = field(default=0, init=False)
+    flows: set[CallFlow] = field(default_factory=set, init=False)
     _reads: dict[str, asyncio.Task[LoadedPlan | None]] = field(default_factory=dict, init=False)
     _preloads: dict[int, asyncio.Task[None]] = field(default_factory=dict, init=False)
 
@@ -48,6 +53,11 @@ class Desk:
             read.add_done_callback(lambda _: self._reads.pop(dialled))
             self._reads[dialled] = read
         return await asyncio.shield(self._reads[dialled])
+
+    def end_calls(self) -> None:
+        """End every call with a spoken goodbye: this process must stop."""
+        for flow in self.flows:
+            flow.stop()
 
     def preload(self, loaded: LoadedPlan) -> None:
         """Make ready what this version says, once, beside its first call."""
@@ -64,15 +74,18 @@ def make_desk() -> Desk:
     return desk
 
 
-async def answer(line: Line, desk: Desk) -> None:
-    """Run one whole call on `line`; returns when it is over and its final row is stored. Never raises."""
+async def answer(line: Line, desk: Desk, *, busy: bool = False) -> None:
+    """Run one whole call on `line`; returns when it is over and its final row is stored. Never raises.
+
+    With `busy` the caller only hears that all lines are busy.
+    """
     try:
         loaded = await desk.plan_behind(line.dialled)
         if loaded is None:
-            log.error("no published plan for the dialled number: the call was not answered")
+            await _turn_away(line, desk)
         else:
             desk.preload(loaded)
-            await take_call(line, desk, loaded, answered_at=datetime.now(UTC))
+            await take_call(line, desk, loaded, answered_at=datetime.now(UTC), busy=busy)
     except Exception:
         log.exception("a call could not be answered")
     finally:
@@ -80,20 +93,29 @@ async def answer(line: Line, desk: Desk) -> None:
 
 
 async def take_call(
-    line: Line, desk: Desk, loaded: LoadedPlan, *, answered_at: datetime, language: str | None = None
+    line: Line,
+    desk: Desk,
+    loaded: LoadedPlan,
+    *,
+    answered_at: datetime,
+    language: str | None = None,
+    busy: bool = False,
 ) -> None:
     """Run one call on `line` with this plan.
 
     `answered_at` (aware) sets the clinic's clock. `language` is the caller's, where they need not choose it.
+    With `busy` the caller only hears that all lines are busy.
     """
     desk.live_calls += 1
     try:
-        await _run(line, desk, loaded, answered_at, language or loaded.plan.clinic.languages[0])
+        await _run(line, desk, loaded, answered_at, language or loaded.plan.clinic.languages[0], busy=busy)
     finally:
         desk.live_calls -= 1
 
 
-async def _run(line: Line, desk: Desk, loaded: LoadedPlan, answered_at: datetime, language: str) -> None:
+async def _run(
+    line: Line, desk: Desk, loaded: LoadedPlan, answered_at: datetime, language: str, *, busy: bool
+) -> None:
     plan = loaded.plan
     clock = CallClock(asyncio.get_running_loop(), answered_at)
     timeline = CallTimeline(
@@ -115,7 +137,8 @@ async def _run(line: Line, desk: Desk, loaded: LoadedPlan, answered_at: datetime
         language=language,
     )
     flow = CallFlow(conversation)
-    flow.all_lines_busy = desk.live_calls > plan.calls_at_once
+    flow.all_lines_busy = busy or desk.live_calls > plan.calls_at_once
+    desk.flows.add(flow)
     timeline.started(
         line_id=loaded.line_id,
         plan_version_id=loaded.version_id,
@@ -137,12 +160,43 @@ async def _run(line: Line, desk: Desk, loaded: LoadedPlan, answered_at: datetime
         await session.start(flow, record=False)
         await flow.over.wait()
     finally:
+        desk.flows.discard(flow)
         limit.cancel()
         heart.cancel()
         _final_row(conversation)
         with contextlib.suppress(ToolError, RuntimeError):
             await session.aclose()
         await desk.writer.drain()
+
+
+async def _turn_away(line: Line, desk: Desk) -> None:
+    """Tell a caller whom no plan is for that nobody can answer, and put it on record where a clinic is known."""
+    log.error("a call could not be answered: nothing is published for the number that was dialled")
+    answered_at = datetime.now(UTC)
+    known = await in_database(line_dialled, line.dialled)
+    speaking = Utterance((Part(default_wording(NO_PLAN_LANGUAGE)["no_plan"]),))
+    async for frame in desk.prompts.audio(speaking, NO_PLAN_LANGUAGE):
+        await line.audio_output.capture_frame(frame)
+    line.audio_output.flush()
+    await line.hang_up()
+    if known is None:
+        return
+    clock = CallClock(asyncio.get_running_loop(), answered_at)
+    timeline = CallTimeline(
+        call=uuid7(answered_at), clinic_id=known.clinic_id, clock=clock, writer=desk.writer
+    )
+    timeline.started(
+        line_id=known.pk,
+        plan_version_id=None,
+        plan_version=0,
+        origin=line.origin,
+        dialled=line.dialled,
+        caller=line.caller,
+        language=NO_PLAN_LANGUAGE,
+        after_hours=False,
+    )
+    timeline.ended(outcome="failed", served="nothing", step="greeting")
+    await desk.writer.drain()
 
 
 def _final_row(conversation: Conversation) -> None:

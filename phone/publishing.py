@@ -67,6 +67,11 @@ def live_plan(dialled: str) -> LoadedPlan | None:
     return _loaded(_with_first_line(versions).order_by(F("line").asc(nulls_last=True), "clinic", "-number"))
 
 
+def line_dialled(dialled: str) -> PhoneLine | None:
+    """The line with the number `dialled` (E.164), enabled or not, published or not."""
+    return PhoneLine.objects.filter(number=dialled).first() if dialled else None
+
+
 def live_plan_of(clinic_id: int) -> LoadedPlan | None:
     """This clinic's plan, on its first enabled line if any, in one query. None before the first version."""
     versions = PlanVersion.objects.select_related("clinic").filter(clinic=clinic_id)
