@@ -13,7 +13,11 @@ run: ## Start the demo clinic at http://127.0.0.1:8000 (another port: PORT=8010 
 		"$$python" scripts/environment.py run && exec $(PYTHON) manage.py serve
 
 test: environment ## Run every test this machine can run (ARGS="-k menu" for some); says what it left out
-	@$(PYTHON) -m pytest -n logical $(ARGS)
+	@failed=0; \
+		$(PYTHON) -m pytest -n logical $(ARGS) || failed=1; \
+		echo "Once more on PostgreSQL, what depends on the database:"; \
+		$(PYTHON) scripts/with_postgresql.py $(PYTHON) -m pytest -n logical --reuse-db $(ARGS) || failed=1; \
+		exit $$failed
 
 lint: environment ## Check style, types, templates, migrations and import rules
 	@scripts/lint
