@@ -20,6 +20,7 @@ from livekit.rtc.room import EventTypes
 
 from agent_worker.lines.base import KeyPress
 from agent_worker.lines.room_audio import RoomMicrophone, RoomSpeaker
+from agent_worker.lines.room_screen import RoomScreen
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class RoomLine:
         self._ctx = ctx
         self._room = ctx.room
         self._identity = caller.identity
+        self._screen = None if telephone else RoomScreen(ctx.room, caller.identity)
         self._speaker = speaker
         self._microphone = RoomMicrophone()
         self.audio_input: AudioInput | None = self._microphone
@@ -120,7 +122,9 @@ class RoomLine:
             handler(press)
 
     def on_text(self, handler: Callable[[str], None]) -> None:
-        """Nobody types on a telephone."""
+        """Call `handler` for each text that is typed in a browser. Nobody types on a telephone."""
+        if self._screen is not None:
+            self._screen.on_text(handler)
 
     def on_hang_up(self, handler: Callable[[], None]) -> None:
         """Call `handler` once when the caller is gone; soon, when that has happened already."""
@@ -129,7 +133,9 @@ class RoomLine:
             asyncio.get_running_loop().call_soon(handler)
 
     def show(self, event: dict[str, object]) -> None:
-        """A telephone has no screen."""
+        """Show one call event in a browser. A telephone has no screen."""
+        if self._screen is not None and not self._gone:
+            self._screen.show(event)
 
     def listen(self, wanted: bool) -> None:
         """Subscribe to the caller's microphone, or let go of it: unsubscribed audio never leaves the server."""
@@ -148,6 +154,8 @@ class RoomLine:
         self._closed = True
         if not self._gone:
             await self._speaker.drain()
+            if self._screen is not None:
+                await self._screen.flush()
             await asyncio.sleep(LAST_WORD_SECONDS)
         self._gone = True
         self._microphone.close()

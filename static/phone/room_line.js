@@ -3,16 +3,15 @@
 // The agent's voice is a track, keys are SIP DTMF packets, and what the agent shows or the caller types are data
 // packets under TOPIC, in the words of `agent_worker/lines/browser.py`.
 
-import { KEYS } from "./speaker.js";
-
+// Each key stands at the place of its event code (RFC 4733 section 3.2).
+const KEYS = "0123456789*#ABCD";
 const TOPIC = "clinic-phone";
 const RINGING_SECONDS = 30;
-const NOBODY = { code: 1000, reason: "" };
 
 export class RoomLine {
   /**
    * `tokenAddress` gives the way into a room, `clientAddress` is livekit-client's module. `on` is as `Line` has it,
-   * with `voice(true | false)` in place of `audio` and `clear`: the clinic's voice begins and ends.
+   * with `voice(true | false)` in place of `audio`, `clear` and `listen`: the clinic's voice begins and ends.
    */
   constructor(tokenAddress, clientAddress, on) {
     this.on = on;
@@ -39,7 +38,7 @@ export class RoomLine {
 
   /** Resolves when the microphone is in the room, or out of it. Rejects when the caller or the machine says no. */
   async microphone(on) {
-    await this.room?.localParticipant.setMicrophoneEnabled(on);
+    if (this.wasUp && !this.over) await this.room.localParticipant.setMicrophoneEnabled(on);
   }
 
   hangUp() {
@@ -48,14 +47,11 @@ export class RoomLine {
   }
 
   async begin(tokenAddress, clientAddress) {
-    if (!clientAddress) {
-      this.end({ code: 1013, reason: "This page cannot make calls yet. Please call by telephone." });
-      return;
-    }
-    const [client, pass] = await Promise.all([import(clientAddress), askForPass(tokenAddress)]);
+    const [client, pass] = await Promise.all([clientAddress && import(clientAddress), askForPass(tokenAddress)]);
     if (this.over) return;
-    if (pass.sentence) {
-      this.end({ code: 1013, reason: pass.sentence });
+    const refusal = client ? pass.sentence : "This page cannot make calls yet. Please call by telephone.";
+    if (refusal) {
+      this.end({ code: 1013, reason: refusal });
       return;
     }
     client.setLogLevel("warn");
@@ -66,6 +62,7 @@ export class RoomLine {
     this.room = new Room();
     this.room
       .on(RoomEvent.TrackSubscribed, (track) => this.agentSpeaks(track))
+      .on(RoomEvent.TrackUnsubscribed, (track) => track.detach())
       .on(RoomEvent.ActiveSpeakersChanged, (speakers) => this.on.voice(speakers.some((speaker) => speaker.isAgent)))
       .on(RoomEvent.DataReceived, (packet, _from, _kind, topic) => topic === TOPIC && this.receive(packet))
       .on(RoomEvent.Disconnected, (reason) => {
@@ -73,7 +70,7 @@ export class RoomLine {
         const ended = reason === DisconnectReason.ROOM_DELETED || reason === DisconnectReason.PARTICIPANT_REMOVED;
         this.end({ code: stopped ? 1012 : ended ? 1000 : 1006, reason: "" });
       });
-    this.ringing = setTimeout(() => this.end(NOBODY), RINGING_SECONDS * 1000);
+    this.ringing = setTimeout(() => this.end({ code: 1000, reason: "" }), RINGING_SECONDS * 1000);
     await this.room.connect(server, token);
     if (this.over) this.room.disconnect();
   }
@@ -96,7 +93,6 @@ export class RoomLine {
 
   receive(packet) {
     const message = JSON.parse(new TextDecoder().decode(packet));
-    if (message.type === "listen") this.on.listen(message.on);
     if (message.type !== "event") return;
     if (message.event.event === "ended") this.outcome = message.event.outcome;
     this.on.event(message.event);
