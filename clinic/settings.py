@@ -187,19 +187,33 @@ CHANNEL_LAYERS = {
     "default": {
         # PubSub subscribes again when Redis restarts; the plain Redis layer forgets its groups.
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL]},
+        # Whoever tells the pages something must not hang on a Redis that does not answer.
+        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_connect_timeout": 2}]},
     }
     if REDIS_URL
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
 CELERY_BROKER_URL = REDIS_URL or "memory://localhost/"
-CELERY_BROKER_TRANSPORT_OPTIONS = {} if REDIS_URL else {"polling_interval": 0.05}
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    # A task that its worker took and never finished is handed out again after so many seconds.
+    {"visibility_timeout": 900, "socket_connect_timeout": 2, "socket_keepalive": True}
+    if REDIS_URL
+    else {"polling_interval": 0.05}
+)
+# A task leaves the queue when it is done, not when it is begun; none minds being begun twice.
+CELERY_TASK_ACKS_LATE = CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# Well below the visibility timeout, or a slow task would be handed to a second worker while the first has it.
+CELERY_TASK_SOFT_TIME_LIMIT, CELERY_TASK_TIME_LIMIT = 540, 600
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_BEAT_SCHEDULER = "clinic.beat:OneOwnerScheduler" if REDIS_URL else "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
+    "sign-of-life": {"task": "clinic.tasks.sign_of_life", "schedule": 30},
+    "look-for-lines-without-keys": {"task": "phone.tasks.look_for_lines_without_keys", "schedule": 300},
     "publish-due": {"task": "phone.tasks.publish_due", "schedule": 60},
     "mail-new-requests": {"task": "phone.tasks.mail_new_requests", "schedule": 60},
     "end-stale-calls": {"task": "phone.tasks.end_stale_calls", "schedule": 30},
