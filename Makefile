@@ -3,7 +3,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help run test lint bench clean environment
+.PHONY: help run livekit test lint bench clean environment
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -11,6 +11,11 @@ help: ## Show what there is
 run: ## Start the demo clinic at http://127.0.0.1:8000 (another port: PORT=8010 make run)
 	@python="$$(scripts/find-python)" && "$$python" scripts/check_port.py && \
 		"$$python" scripts/environment.py run && exec $(PYTHON) manage.py serve
+
+livekit: ## The same through a LiveKit server on this machine (Redis, livekit-server, worker, web)
+	@python="$$(scripts/find-python)" && "$$python" scripts/check_port.py && \
+		"$$python" scripts/livekit_tools.py && "$$python" scripts/environment.py production && \
+		exec $(PYTHON) scripts/livekit.py
 
 test: environment ## Run every test this machine can run (ARGS="-k menu" for some); says what it left out
 	@failed=0; \
