@@ -19,9 +19,13 @@ FRAME_SECONDS = 0.01
 AUDIBLE = 150.0
 """Root mean square of 16 bit samples from which on something is heard."""
 
-LIKE = 0.9
-"""From this correlation of loudness over time on, it is the same sentence."""
+LIKE = 0.75
+"""From this correlation of loudness over time on, it is the same sentence. Another one stays below 0.5."""
 
+SMOOTHED = 8
+"""Frames that are averaged: the jitter buffer stretches what is heard by a few milliseconds here and there."""
+
+LOOK_EVERY = 0.05
 KEYS = "0123456789*#ABCD"
 Loudness = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -31,6 +35,11 @@ def loudness(samples: np.ndarray[Any, np.dtype[np.int16]], rate: int) -> Loudnes
     size = int(rate * FRAME_SECONDS)
     whole = samples[: len(samples) // size * size].astype(np.float64).reshape(-1, size)
     return np.sqrt((whole**2).mean(axis=1))
+
+
+def smoothed(loud: Loudness) -> Loudness:
+    """A moving average of `loud`."""
+    return np.convolve(loud, np.ones(SMOOTHED) / SMOOTHED, "valid")
 
 
 class Ear:
@@ -61,9 +70,9 @@ class Ear:
 
     def likeness(self, clip: Loudness, since: int) -> float:
         """How like `clip` the most similar stretch is that was heard from frame `since` on: 1 is the same."""
-        heard = np.array(self.loud[since:])
-        if len(heard) < len(clip):
+        if len(self.loud) - since < len(clip):
             return 0.0
+        heard, clip = smoothed(np.array(self.loud[since:])), smoothed(clip)
         windows = np.lib.stride_tricks.sliding_window_view(heard, len(clip))
         wanted = clip - clip.mean()
         centred = windows - windows.mean(axis=1, keepdims=True)
@@ -143,6 +152,7 @@ class Telephone:
             async with asyncio.timeout(within):
                 while not found():
                     await self.ear.more()
+                    await asyncio.sleep(LOOK_EVERY)
         except TimeoutError:
             heard = self.ear.audible_seconds(self._since)
             raise AssertionError(f"The caller {complaint} in {within} s ({heard:.1f} s of voice).") from None
