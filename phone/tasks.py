@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from phone import notifications, publishing, services
+from phone import keys_heard, notifications, publishing, services
 
 
 @shared_task(name="phone.tasks.publish_due")
@@ -22,3 +22,9 @@ def mail_new_requests() -> int:
 def end_stale_calls() -> int:
     """Give calls whose worker died their final row. Run it every 30 seconds. Returns how many there were."""
     return services.call_end_stale(now=timezone.now())
+
+
+@shared_task(name="phone.tasks.look_for_lines_without_keys")
+def look_for_lines_without_keys() -> int:
+    """Tell the office of lines on which no caller's keys arrive. Run it every 5 minutes. Returns how many are new."""
+    return keys_heard.tell_of_lines_without_keys(now=timezone.now())

@@ -245,6 +245,9 @@ class PhoneLine(models.Model):
     )
     trunk_id = models.CharField(max_length=64, blank=True, editable=False)
     dispatch_rule_id = models.CharField(max_length=64, blank=True, editable=False)
+    no_keys_alerted_at = models.DateTimeField(
+        null=True, editable=False, help_text="When the office was told that no caller's keys arrive."
+    )
 
     class Meta:
         ordering = ["clinic", "number"]
