@@ -1,4 +1,4 @@
-"""What a browser needs for one call through the LiveKit server: a token for one room, and for little there."""
+"""What a browser needs for one call through the LiveKit server, and how often it may have that."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.core.cache import cache
-from livekit.api import AccessToken, RoomAgentDispatch, RoomConfiguration, VideoGrants
 
-from phone.livekit_settings import AGENT_NAME
+from phone.livekit_api import LiveKit
 from phone.models import PhoneLine
 
 LIFETIME = timedelta(minutes=5)
@@ -18,9 +17,6 @@ LIFETIME = timedelta(minutes=5)
 
 EMPTY_ROOM_SECONDS = 30
 """How long a room waits for its caller, who may never come."""
-
-DEPARTURE_SECONDS = 10
-"""How long a room outlives the last of its participants."""
 
 WINDOW_SECONDS = 60
 
@@ -47,34 +43,13 @@ def allow_call(address: str) -> bool:
 
 
 def room_pass() -> RoomPass:
-    """A pass to a room of its own, into which an agent is sent as the caller comes.
-
-    It lets its holder join that room, publish a microphone and send keys; not read or change anything else.
-    The room's name begins as those of the line that a call from a page reaches.
-    """
-    line = PhoneLine.objects.filter(enabled=True).order_by("id").first()
-    prefix = line.room_prefix if line else PhoneLine._meta.get_field("room_prefix").default
+    """A pass to a room of its own, whose name begins as those of the line that a call from a page reaches."""
+    line = PhoneLine.objects.filter(enabled=True).order_by("pk").first() or PhoneLine()
     name = secrets.token_urlsafe(16)
-    grants = VideoGrants(
-        room_join=True,
-        room=f"{prefix}browser-{name}",
-        can_publish=True,
-        can_publish_sources=["microphone"],
-        can_publish_data=True,
-        can_subscribe=True,
-        can_update_own_metadata=False,
+    token = LiveKit().browser_token(
+        room=f"{line.room_prefix}browser-{name}",
+        identity=f"browser_{name}",
+        lifetime=LIFETIME,
+        empty_seconds=EMPTY_ROOM_SECONDS,
     )
-    room = RoomConfiguration(
-        agents=[RoomAgentDispatch(agent_name=AGENT_NAME)],
-        empty_timeout=EMPTY_ROOM_SECONDS,
-        departure_timeout=DEPARTURE_SECONDS,
-    )
-    token = (
-        AccessToken(settings.LIVEKIT.api_key, settings.LIVEKIT.api_secret.get_secret_value())
-        .with_identity(f"browser_{name}")
-        .with_attributes({"sip.sendDtmf": "true"})
-        .with_grants(grants)
-        .with_room_config(room)
-        .with_ttl(LIFETIME)
-    )
-    return RoomPass(server=settings.LIVEKIT.browsers_server, token=token.to_jwt())
+    return RoomPass(server=settings.LIVEKIT.browsers_server, token=token)

@@ -97,7 +97,9 @@ def _livekit_client() -> str:
     if not settings.LIVEKIT.configured:
         return ""
     if not settings.LIVEKIT_CLIENT.is_dir():
-        logger.error("livekit-client is not installed, so nobody can call from the phone page. Run: npm install")
+        logger.error(
+            "livekit-client is not installed, so nobody can call from the phone page. Run: npm install"
+        )
         return ""
     return static(LIVEKIT_CLIENT)
 

@@ -77,7 +77,9 @@ class Machine:
         while not ready():
             self.check()
             if time.monotonic() > deadline:
-                raise SystemExit(f"{self.services[-1].name} did not start within {START_SECONDS:.0f} seconds.")
+                raise SystemExit(
+                    f"{self.services[-1].name} did not start within {START_SECONDS:.0f} seconds."
+                )
             time.sleep(0.05)
 
     def check(self) -> None:

@@ -65,7 +65,9 @@ def install() -> None:
         print(f"Installing livekit-server {SERVER_VERSION}, which takes a few minutes …", flush=True)
         _run("livekit-server", ["go", "install", SERVER_PACKAGE])
         if livekit_server() is None:
-            raise SystemExit("livekit-server was installed and is not where Go puts programs: see `go env GOBIN`.")
+            raise SystemExit(
+                "livekit-server was installed and is not where Go puts programs: see `go env GOBIN`."
+            )
     if not client_installed():
         print("Installing livekit-client for the phone page …", flush=True)
         _run("livekit-client", ["npm", "install", "--no-progress"])
@@ -87,7 +89,9 @@ def _run(name: str, command: list[str]) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()
-        raise SystemExit("\n".join([*said[-5:], f"{name} could not be installed: {' '.join(command)} failed."]))
+        raise SystemExit(
+            "\n".join([*said[-5:], f"{name} could not be installed: {' '.join(command)} failed."])
+        )
 
 
 if __name__ == "__main__":

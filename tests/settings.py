@@ -11,7 +11,11 @@ import tempfile
 from clinic.environment import variables
 
 for name in list(os.environ):
-    if name in variables() or name.startswith("SPEECH_") or name.endswith(("_API_KEY", "_BASE_URL")):
+    if (
+        name in variables()
+        or name.startswith(("SPEECH_", "LIVEKIT_"))
+        or name.endswith(("_API_KEY", "_BASE_URL"))
+    ):
         del os.environ[name]
 if os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
