@@ -21,9 +21,11 @@ from agent_worker.keypad import KeypadListener
 from agent_worker.lines.base import Line
 from agent_worker.prompts import Prompts
 from agent_worker.records import writer
+from agent_worker.resuming import ResumedFlow, ResumeOrder
 from agent_worker.speech import Speech, build_speech, prompt_store, session_options
 from agent_worker.timeline import CallTimeline, Writer
 from phone.publishing import LoadedPlan, line_dialled, live_plan
+from phone.resuming import Resumable, resumable
 from phone.wording import Part, Utterance, default_wording
 
 log = logging.getLogger(__name__)
@@ -113,13 +115,42 @@ async def take_call(
         desk.live_calls -= 1
 
 
+async def resume_call(line: Line, desk: Desk, order: ResumeOrder) -> None:
+    """Go on at the menu with a call whose agent died; returns as `answer` does. Never raises.
+
+    Where that cannot be, such as after the call's final row, the line is closed.
+    """
+    try:
+        resumed = await in_database(resumable, order.call, order.epoch)
+        if resumed is None:
+            log.warning("a call could not go on: it is over", extra={"call": str(order.call)})
+        else:
+            desk.preload(resumed.loaded)
+            await _run(line, desk, resumed.loaded, datetime.now(UTC), resumed.language, resumed=resumed)
+    except Exception:
+        log.exception("a call could not go on")
+    finally:
+        await line.hang_up()
+
+
 async def _run(
-    line: Line, desk: Desk, loaded: LoadedPlan, answered_at: datetime, language: str, *, busy: bool
+    line: Line,
+    desk: Desk,
+    loaded: LoadedPlan,
+    answered_at: datetime,
+    language: str,
+    *,
+    busy: bool = False,
+    resumed: Resumable | None = None,
 ) -> None:
     plan = loaded.plan
     clock = CallClock(asyncio.get_running_loop(), answered_at)
     timeline = CallTimeline(
-        call=uuid7(clock.now()), clinic_id=loaded.clinic_id, clock=clock, writer=desk.writer
+        call=resumed.call if resumed else uuid7(clock.now()),
+        clinic_id=loaded.clinic_id,
+        clock=clock,
+        writer=desk.writer,
+        epoch=resumed.epoch if resumed else 1,
     )
     timeline.watch(line.show)
     listener = KeypadListener(clock.monotonic)
@@ -136,23 +167,29 @@ async def _run(
         session=session,
         language=language,
     )
-    flow = CallFlow(conversation)
-    flow.all_lines_busy = busy or desk.live_calls > plan.calls_at_once
+    if resumed:
+        flow: CallFlow = ResumedFlow(conversation, resumed)
+        timeline.resumed()
+    else:
+        flow = CallFlow(conversation)
+        flow.all_lines_busy = busy or desk.live_calls > plan.calls_at_once
+        timeline.started(
+            line_id=loaded.line_id,
+            plan_version_id=loaded.version_id,
+            plan_version=loaded.version_number,
+            origin=line.origin,
+            dialled=loaded.number,
+            caller=line.caller,
+            language=language,
+            after_hours=not plan.is_open(clock.now()),
+            room=line.room,
+        )
     desk.flows.add(flow)
-    timeline.started(
-        line_id=loaded.line_id,
-        plan_version_id=loaded.version_id,
-        plan_version=loaded.version_number,
-        origin=line.origin,
-        dialled=loaded.number,
-        caller=line.caller,
-        language=language,
-        after_hours=not plan.is_open(clock.now()),
-    )
     line.on_key(listener.press)
     line.on_text(lambda text: listener.words(text, typed=True))
     line.on_hang_up(flow.caller_gone)
-    limit = asyncio.get_running_loop().call_later(plan.max_call_seconds, flow.out_of_time)
+    lasted = (answered_at - resumed.started_at).total_seconds() if resumed else 0.0
+    limit = asyncio.get_running_loop().call_later(plan.max_call_seconds - lasted, flow.out_of_time)
     heart = asyncio.create_task(_beat(timeline))
     try:
         session.output.audio = line.audio_output
@@ -194,6 +231,7 @@ async def _turn_away(line: Line, desk: Desk) -> None:
         caller=line.caller,
         language=NO_PLAN_LANGUAGE,
         after_hours=False,
+        room=line.room,
     )
     timeline.ended(outcome="failed", served="nothing", step="greeting")
     await desk.writer.drain()

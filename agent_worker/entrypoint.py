@@ -23,10 +23,11 @@ django.setup()
 from livekit.agents import JobContext, JobProcess  # noqa: E402
 from livekit.agents.ipc.log_queue import LogQueueHandler  # noqa: E402
 
-from agent_worker.answering import answer, make_desk  # noqa: E402
+from agent_worker.answering import answer, make_desk, resume_call  # noqa: E402
 from agent_worker.database import open_connection  # noqa: E402
 from agent_worker.lines.livekit_room import RoomLine  # noqa: E402
 from agent_worker.load import BUSY  # noqa: E402
+from agent_worker.resuming import resume_order  # noqa: E402
 from agent_worker.speech import load_plugins  # noqa: E402
 
 log = logging.getLogger(__name__)
@@ -53,8 +54,11 @@ async def answer_room(ctx: JobContext) -> None:
     desk = make_desk()
     asyncio.get_running_loop().add_signal_handler(SAY_GOODBYE, desk.end_calls)
     try:
-        line = await RoomLine.join(ctx)
-        if line is not None:
+        order = resume_order(ctx.job.metadata)
+        line = await RoomLine.join(ctx, epoch=order.epoch if order else 1)
+        if line is not None and order is not None:
+            await resume_call(line, desk, order)
+        elif line is not None:
             await answer(line, desk, busy=BUSY in ctx.room.local_participant.attributes)
     finally:
         ctx.shutdown("the call is over")

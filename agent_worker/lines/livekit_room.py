@@ -30,6 +30,8 @@ CALLER = "sip.phoneNumber"
 DIALLED = "sip.trunkPhoneNumber"
 STATUS = "sip.callStatus"
 KEYS_FORWARDED = "sip.sendDtmf"
+EPOCH = "clinic.epoch"
+"""Our own attribute: which agent of the call this is. Of two, the one with the lower number leaves."""
 
 CALLER_COMES_SECONDS = 20.0
 """How long the room may be empty of callers before the call counts as given up."""
@@ -46,6 +48,8 @@ LAST_WORD_SECONDS = 0.3
 DELETE_SECONDS = 5.0
 
 SIP = rtc.ParticipantKind.PARTICIPANT_KIND_SIP
+AGENT = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+REMOVED = rtc.DisconnectReason.PARTICIPANT_REMOVED
 JOINING = datetime.max.replace(tzinfo=UTC)
 CALLERS = (SIP, rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD)
 """The kinds of participants that call us. Agents, recorders and the like do not."""
@@ -57,14 +61,18 @@ class RoomLine:
     Make it with `join`.
     """
 
-    def __init__(self, ctx: JobContext, caller: rtc.RemoteParticipant, speaker: RoomSpeaker) -> None:
+    def __init__(
+        self, ctx: JobContext, caller: rtc.RemoteParticipant, speaker: RoomSpeaker, epoch: int = 1
+    ) -> None:
         telephone = caller.kind == SIP
         attributes = caller.attributes
         self.origin = "phone" if telephone else "browser"
         self.caller = e164(attributes.get(CALLER, ""))
         self.dialled = e164(attributes.get(DIALLED, "")) or attributes.get(DIALLED, "")
+        self.room = ctx.room.name
         self.keys_forwarded = not telephone or attributes.get(KEYS_FORWARDED) == "true"
         self._ctx = ctx
+        self._epoch = epoch
         self._room = ctx.room
         self._identity = caller.identity
         self._screen = None if telephone else RoomScreen(ctx.room, caller.identity)
@@ -81,6 +89,7 @@ class RoomLine:
         self._room.on("sip_dtmf_received", self._pressed)
         self._room.on("participant_disconnected", self._left)
         self._room.on("participant_attributes_changed", self._changed)
+        self._room.on("participant_connected", self._came)
         self._room.on("disconnected", self._lost)
         self._room.on("track_published", self._offered)
         self._room.on("track_subscribed", self._opened)
@@ -88,19 +97,22 @@ class RoomLine:
             self.caller_gone()
 
     @classmethod
-    async def join(cls, ctx: JobContext) -> RoomLine | None:
+    async def join(cls, ctx: JobContext, epoch: int = 1) -> RoomLine | None:
         """Join this job's room, and return the line once its caller is there, connected and can hear us.
 
-        None when there is no caller, or none any more; the room is closed then.
+        None when there is no caller, or none any more; the room is closed then. `epoch` is above 1 for an agent
+        that goes on with the call of one that died.
         """
         await ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE)
+        if epoch > 1:
+            await ctx.room.local_participant.set_attributes({EPOCH: str(epoch)})
         speaker = RoomSpeaker()
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         publishing = asyncio.create_task(ctx.room.local_participant.publish_track(speaker.track(), options))
         try:
             caller = await _when(ctx.room, CALLER_EVENTS, lambda: _caller_in(ctx.room), CALLER_COMES_SECONDS)
             # Keys that are pressed from here on count.
-            line = cls(ctx, caller, speaker)
+            line = cls(ctx, caller, speaker, epoch)
             await _when(ctx.room, STATUS_EVENTS, lambda: line._gone or _answered(caller), ANSWERED_SECONDS)
             publication = await publishing
         except (TimeoutError, rtc.participant.PublishTrackError):
@@ -190,8 +202,20 @@ class RoomLine:
     def _changed(self, _changed: dict[str, str], participant: rtc.Participant) -> None:
         if participant.identity == self._identity and participant.attributes.get(STATUS) == "hangup":
             self.caller_gone()
+        self._came(participant)
 
-    def _lost(self, _reason: object) -> None:
+    def _came(self, participant: rtc.Participant) -> None:
+        if participant.kind == AGENT and _epoch_of(participant) > self._epoch:
+            self._give_over()
+
+    def _lost(self, reason: object) -> None:
+        if reason == REMOVED:
+            self._give_over()
+        self.caller_gone()
+
+    def _give_over(self) -> None:
+        """Another agent has the call: go, and leave the room and its caller to that one."""
+        self._closed = True
         self.caller_gone()
 
     def _offered(self, publication: rtc.RemoteTrackPublication, caller: rtc.RemoteParticipant) -> None:
@@ -243,6 +267,12 @@ def _caller_in(room: rtc.Room) -> rtc.RemoteParticipant | None:
 
 def _answered(caller: rtc.RemoteParticipant) -> bool:
     return caller.kind != SIP or caller.attributes.get(STATUS, "active") == "active"
+
+
+def _epoch_of(agent: rtc.Participant) -> int:
+    with contextlib.suppress(ValueError):
+        return int(agent.attributes.get(EPOCH, "1"))
+    return 1
 
 
 async def _when(

@@ -43,6 +43,8 @@ class Call(models.Model):
         BUSY = "busy", "All lines were busy"
         MISSED = "missed", "Not answered"
 
+    UNANSWERED = (Outcome.BUSY, Outcome.MISSED)
+
     class Served(models.TextChoices):
         INFORMATION = "information", "Information"
         REQUEST = "request", "A request"
