@@ -64,8 +64,8 @@ def _without_keys(line: PhoneLine) -> bool:
 def alert_about(line: PhoneLine) -> str:
     """What is wrong with a line without keys, and what to do, in a few sentences."""
     return (
-        f"The last {CALLS_IN_A_ROW} calls on {line.number.as_international} came without a single key, although callers "
-        "are told to press some. Call the number and press 1. If nothing happens, ask your telephone provider "
+        f"The last {CALLS_IN_A_ROW} calls on {line.number.as_international} came without a single key, although "
+        "callers are told to press some. Call the number and press 1. If nothing happens, ask your telephone provider "
         "to send keys as “RFC 4733 telephone events” (also called RFC 2833), not in-band."
     )
 

@@ -14,7 +14,7 @@ import redis
 from django.conf import settings
 from django.core import checks
 from django.core.mail import get_connection
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.urls import reverse
 from django.utils.formats import date_format
 
