@@ -155,7 +155,10 @@ AUDITLOG_INCLUDE_TRACKING_MODELS = (
     "phone.Wording",
     "phone.Menu",
     "phone.MenuOption",
-    "phone.PhoneLine",
+    {
+        "model": "phone.PhoneLine",
+        "exclude_fields": ["auth_password_ciphertext", "auth_password_key", "trunk_id", "dispatch_rule_id"],
+    },
     {"model": "auth.User", "exclude_fields": ["password", "last_login"], "m2m_fields": ["groups"]},
     {"model": "auth.Group", "m2m_fields": ["permissions"]},
 )
@@ -218,6 +221,13 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "mail-new-requests": {"task": "phone.tasks.mail_new_requests", "schedule": 60},
     "end-stale-calls": {"task": "phone.tasks.end_stale_calls", "schedule": 30},
 }
+if LIVEKIT.configured:
+    CELERY_BEAT_SCHEDULE["reconcile-rooms"] = {
+        "task": "phone.tasks.reconcile_rooms",
+        "schedule": 3,
+        # What could not run in time is not made up for: the next one sees the same.
+        "options": {"expires": 6},
+    }
 
 # -- The office's pages --------------------------------------------------------------------------------------
 UNFOLD = {

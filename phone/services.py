@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models, transaction
-from django.db.models import Case, Exists, F, OuterRef, Subquery, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from clinic.models import Patient
@@ -37,6 +37,9 @@ from phone.records import (
 )
 
 R = TypeVar("R")
+
+LONGEST_OUTAGE = timedelta(minutes=15)
+"""After so long a call in a LiveKit room counts as dead too, even if nobody can ask the server."""
 
 MISSED_CALLS = uuid.UUID("6f4f1f0e-58e2-5b0c-9f0e-2d7c5b1f3a11")
 STILL_HEART = timedelta(seconds=30)
@@ -69,10 +72,12 @@ def call_end_stale(*, now: datetime, still_for: timedelta = STILL_HEART) -> int:
     """Give a final row to every call whose worker died: outcome `failed`, ended when it last wrote.
 
     `still_for` is zero where no other process can hold a call, as when the only server starts. Calls in LiveKit
-    rooms are `phone.reconcile`'s, where there is a LiveKit server. Returns how many there were.
+    rooms are `phone.reconcile`'s first, where there is a LiveKit server. Returns how many there were.
     """
     stale = Call.objects.stale(since=now - still_for)
-    return call_end_failed(calls=stale.filter(room="") if settings.LIVEKIT.configured else stale)
+    if settings.LIVEKIT.configured:
+        stale = stale.filter(Q(room="") | Q(heartbeat_at__lt=now - LONGEST_OUTAGE))
+    return call_end_failed(calls=stale)
 
 
 def call_end_failed(*, calls: CallQuerySet, ended_at: datetime | None = None) -> int:
@@ -159,7 +164,7 @@ def request_reopen(*, request: Request) -> bool:
     """Put a taken or done request back on the list, for anybody to take. False when it is there already."""
     return _claimed(
         Request.objects.filter(pk=request.pk)
-        .filter(models.Q(taken_at__isnull=False) | models.Q(done_at__isnull=False))
+        .filter(Q(taken_at__isnull=False) | Q(done_at__isnull=False))
         .update(taken_by=None, taken_at=None, done_by=None, done_at=None)
     )
 
