@@ -142,7 +142,7 @@ def server_settings(*, port: int, redis_port: int, web_port: int, password: str)
         },
         "redis": {"address": f"{HOST}:{redis_port}"},
         "keys": {KEY: password},
-        "webhook": {"api_key": KEY, "urls": [f"http://{HOST}:{web_port}/phone/webhook/"]},
+        "webhook": {"api_key": KEY, "urls": [f"http://{HOST}:{web_port}/livekit/webhook/"]},
         "logging": {"level": "info"},
     }
 
@@ -171,8 +171,7 @@ def start_all(machine: Machine) -> None:
     machine.wait_for(lambda: answers(livekit_port))
     machine.start("web", [sys.executable, "manage.py", "serve"], environment=ours, in_terminal=True)
     machine.wait_for(lambda: answers(web_port))
-    celery = [sys.executable, "-m", "celery", "-A", "clinic", "worker", "--beat", "--pool", "threads"]
-    celery += ["--concurrency", "2", "--schedule", str(machine.folder / "schedule")]
+    celery = [sys.executable, "-m", "celery", "-A", "clinic", "worker", "--beat", "--concurrency", "2"]
     machine.start("celery", celery, environment=ours)
     machine.start(
         "worker",
