@@ -42,6 +42,17 @@ def uses_database(item: pytest.Item) -> bool:
     return test_class is not None and issubclass(test_class, TransactionTestCase)
 
 
+@pytest.fixture(autouse=True)
+def no_livekit_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking a LiveKit server fails loudly, but where a real one runs."""
+
+    def refuse(*_args: object, **_options: object) -> None:
+        raise AssertionError("This test asks a LiveKit server: give it a fake one (tests/phone/livekit.py).")
+
+    if folder_of(request.node) != "e2e":
+        monkeypatch.setattr("livekit.api.LiveKitAPI", refuse)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons: dict[str, int] = {}
