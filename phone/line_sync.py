@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from asgiref.sync import async_to_sync
 
 from clinic import crypto
 from phone.lines import Found, LineState, Step, WantedLine, held, line_state, mark_of, steps
-from phone.livekit_api import LiveKit, LiveKitError, LiveKitRefused, Trunk
+from phone.livekit_api import Encryption, LiveKit, LiveKitError, LiveKitRefused, Trunk
 from phone.models import PhoneLine
 
 
@@ -146,7 +147,7 @@ def _wanted_line(line: PhoneLine, owner: str) -> WantedLine:
         allowed_addresses=tuple(sorted(line.allowed_addresses.split())),
         username=line.auth_username,
         password=crypto.decrypt(sealed, line.auth_password_key, _context(line.pk)) if sealed else "",
-        encryption=PhoneLine.Encryption(line.media_encryption).value,
+        encryption=cast(Encryption, line.media_encryption),
         krisp=line.krisp,
     )
     return WantedLine(

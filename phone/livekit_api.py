@@ -289,6 +289,8 @@ class LiveKit:
             raise WebhookForged
         try:
             event = Parse(body, api.WebhookEvent(), ignore_unknown_fields=True)
+            if not event.event:
+                raise ValueError("an event without a name")
             return WebhookEvent(
                 event=event.event,
                 at=_moment(event.created_at),
