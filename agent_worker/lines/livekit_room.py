@@ -120,6 +120,13 @@ class RoomLine:
             publishing.cancel()
             await _close(ctx)
             return None
+        # Nobody else who comes into the room hears what is said to this caller.
+        ctx.room.local_participant.set_track_subscription_permissions(
+            allow_all_participants=False,
+            participant_permissions=[
+                rtc.ParticipantTrackPermission(participant_identity=caller.identity, allow_all=True)
+            ],
+        )
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(publication.wait_for_subscription(), HEARS_US_SECONDS)
         return line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,9 +16,11 @@ from django.db import close_old_connections, connections
 
 from agent_worker.prompts import PromptStore
 from agent_worker.speech import prompt_store
+from clinic.models import Clinic
+from phone.models import Call
 from phone.plan import PhonePlan
 from phone.publishing import live_plan
-from phone.wording import Utterance
+from phone.wording import Utterance, say
 from tests.e2e.servers import LIVEKIT, REDIS, LiveKitServer, Redis
 from tests.e2e.telephone import Loudness, Telephones, loudness
 from tests.e2e.workers import Worker
@@ -59,9 +62,40 @@ def running_worker(data: Path, livekit: LiveKitServer, django_db_setup: None) ->
 
 
 @pytest.fixture
+def apart(data: Path, tmp_path: Path, django_db_setup: None) -> Iterator[Apart]:
+    """Servers of a test's own, for one that starts and stops workers: no other worker gets its calls."""
+    require_service("e2e tests", REDIS, "redis-server is not installed")
+    require_service("e2e tests", LIVEKIT, "livekit-server is not installed")
+    redis = Redis(tmp_path)
+    apart = Apart(data, LiveKitServer(tmp_path, redis))
+    yield apart
+    for process in (*apart.workers, apart.livekit, redis):
+        process.stop()
+
+
+class Apart:
+    """A livekit-server without a worker, and the workers that a test starts for it."""
+
+    def __init__(self, data: Path, livekit: LiveKitServer) -> None:
+        self._data = data
+        self.livekit = livekit
+        self.workers: list[Worker] = []
+
+    def start(self, **variables: str | int) -> Worker:
+        """Start one more worker; it is not ready yet."""
+        name = f"{self.livekit.port}-{len(self.workers)}"
+        worker = Worker(self._data, self.livekit, name=name, **variables)
+        self.workers.append(worker)
+        return worker
+
+
+@pytest.fixture
 def demo(transactional_db: None) -> None:
-    """The demo clinic, open at all hours, so that its tests do not depend on when they run."""
-    call_command("seed_demo", verbosity=0)
+    """The demo clinic, open whenever the tests run."""
+    call_command("seed_demo", stdout=StringIO())
+    clinic = Clinic.objects.get()
+    clinic.switch = "open"
+    clinic.save()
 
 
 class Voice:
@@ -70,6 +104,10 @@ class Voice:
     def __init__(self, store: PromptStore, plan: PhonePlan) -> None:
         self._store = store
         self.plan = plan
+
+    async def saying(self, key: str, *, language: str = "en", seconds: float = 1.5) -> Loudness:
+        """The beginning of the clinic's sentence `key`."""
+        return await self.of(say(self.plan, key, language), language=language, seconds=seconds)
 
     async def of(self, utterance: Utterance, *, language: str = "en", seconds: float = 1.5) -> Loudness:
         """The beginning of `utterance`."""
@@ -103,6 +141,13 @@ async def telephones(livekit: LiveKitServer) -> AsyncIterator[Telephones]:
     await telephones.hang_up_all()
 
 
+@pytest_asyncio.fixture
+async def telephones_apart(apart: Apart) -> AsyncIterator[Telephones]:
+    telephones = Telephones(apart.livekit)
+    yield telephones
+    await telephones.hang_up_all()
+
+
 async def in_database(function: Callable[[], T]) -> T:
     """What `function` finds or does in the database, beside the running worker."""
 
@@ -114,6 +159,16 @@ async def in_database(function: Callable[[], T]) -> T:
             connections.close_all()
 
     return await asyncio.to_thread(job)
+
+
+async def calls_on_record(count: int = 1) -> list[Call]:
+    """This many calls, the oldest first, once all have their final rows."""
+
+    def ended() -> list[Call] | None:
+        calls = list(Call.objects.exclude(outcome="").order_by("started_at"))
+        return calls if len(calls) >= count else None
+
+    return await until(lambda: in_database(ended), seconds=20)
 
 
 async def until(find: Callable[[], Awaitable[T | None]], *, seconds: float = 10.0) -> T:

@@ -70,14 +70,21 @@ class Ear:
 
     def likeness(self, clip: Loudness, since: int) -> float:
         """How like `clip` the most similar stretch is that was heard from frame `since` on: 1 is the same."""
+        return float(self._likenesses(clip, since).max(initial=0.0))
+
+    def began(self, clip: Loudness, since: int) -> float:
+        """When, in loop time, the most similar stretch began to be heard."""
+        return self.at[since + int(self._likenesses(clip, since).argmax())]
+
+    def _likenesses(self, clip: Loudness, since: int) -> Loudness:
         if len(self.loud) - since < len(clip):
-            return 0.0
+            return np.zeros(0)
         heard, clip = smoothed(np.array(self.loud[since:])), smoothed(clip)
         windows = np.lib.stride_tricks.sliding_window_view(heard, len(clip))
         wanted = clip - clip.mean()
         centred = windows - windows.mean(axis=1, keepdims=True)
         strength = np.linalg.norm(centred, axis=1) * np.linalg.norm(wanted)
-        return float((centred @ wanted / np.maximum(strength, 1e-9)).max())
+        return centred @ wanted / np.maximum(strength, 1e-9)
 
 
 class Telephone:
@@ -130,9 +137,18 @@ class Telephone:
 
     async def hears(self, clip: Loudness, *, within: float = 15.0) -> None:
         """Hear this very sentence, since `begin`."""
-        await self._until(
-            lambda: self.ear.likeness(clip, self._since) >= LIKE, within, "does not hear that sentence"
-        )
+        looked, best = self._since, 0.0
+
+        def heard() -> bool:
+            nonlocal looked, best
+            since, looked = looked, max(looked, len(self.ear.loud) - len(clip))
+            best = max(best, self.ear.likeness(clip, since))
+            return best >= LIKE
+
+        try:
+            await self._until(heard, within, "does not hear that sentence")
+        except AssertionError as error:
+            raise AssertionError(f"{error} The most similar one: {best:.2f}.") from None
 
     async def hears_silence(self, seconds: float = 0.5, *, within: float = 20.0) -> None:
         """Hear nothing for so long."""
