@@ -28,7 +28,9 @@ class LiveKitEnvironment(BaseSettings):
         description="`ws://host:7880`, the LiveKit server. Without it, the phone page calls this process itself.",
     )
     api_key: str = Field(
-        default="", validation_alias="LIVEKIT_API_KEY", description="The LiveKit server's key for this system."
+        default="",
+        validation_alias="LIVEKIT_API_KEY",
+        description="The LiveKit server's key for this system.",
     )
     api_secret: SecretStr = Field(
         default=SecretStr(""), validation_alias="LIVEKIT_API_SECRET", description="That key's secret."

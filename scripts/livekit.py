@@ -32,16 +32,32 @@ KEY = "clinic"
 
 @dataclass
 class Service:
-    """One process of ours. `signals` end it, one after the other; `log` keeps what it prints, None the terminal."""
+    """One process. `log` keeps what it prints, None is the terminal; `ours` is the product's, not a server's."""
 
     name: str
     process: subprocess.Popen[bytes]
     log: Path | None
-    signals: tuple[signal.Signals, ...]
+    ours: bool
+    hurry: bool
+
+    def tell_to_stop(self) -> None:
+        """Ask it to end; where it would wait for its calls, ask twice."""
+        for _ in range(2 if self.hurry else 1):
+            if self.process.poll() is None:
+                self.process.terminate()
+                time.sleep(0.1)
+
+    def end(self, deadline: float) -> None:
+        """Return when it has ended. At `deadline` it is killed, with all that it started."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(max(0.1, deadline - time.monotonic()))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
 
 class Machine:
-    """Everything that was started, in order. It stops in the opposite order."""
+    """Everything that was started, in order."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -54,7 +70,7 @@ class Machine:
         *,
         environment: dict[str, str] | None = None,
         in_terminal: bool = False,
-        signals: tuple[signal.Signals, ...] = (signal.SIGTERM,),
+        hurry: bool = False,
     ) -> None:
         """Start a process in a session of its own: Ctrl-C reaches this process only, which stops the others."""
         log = None if in_terminal else self.folder / f"{name}.log"
@@ -69,7 +85,7 @@ class Machine:
                 stderr=output,
                 start_new_session=True,
             )
-        self.services.append(Service(name, process, log, signals))
+        self.services.append(Service(name, process, log, ours=environment is not None, hurry=hurry))
 
     def wait_for(self, ready: Callable[[], bool]) -> None:
         """Return when `ready` says so. Raises SystemExit when something stops before, or it takes too long."""
@@ -90,18 +106,15 @@ class Machine:
                 raise SystemExit("\n".join([*words, f"{service.name} stopped by itself (exit code {code})."]))
 
     def stop(self) -> None:
-        """End everything. What does not obey in time is killed, with all that it started."""
-        while self.services:
-            service = self.services.pop()
-            for number in service.signals:
-                if service.process.poll() is None:
-                    service.process.send_signal(number)
-                    time.sleep(0.1)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                service.process.wait(STOP_SECONDS)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(service.process.pid, signal.SIGKILL)
-            service.process.wait()
+        """End everything: what answers calls first, what that needs after it. What does not obey in time is killed."""
+        ours = [service for service in self.services if service.ours]
+        for services in (ours, [service for service in self.services if not service.ours]):
+            for service in services:
+                service.tell_to_stop()
+            deadline = time.monotonic() + STOP_SECONDS
+            for service in services:
+                service.end(deadline)
+        self.services.clear()
 
 
 def free_port() -> int:
@@ -167,7 +180,8 @@ def start_all(machine: Machine) -> None:
     machine.start("redis-server", redis)
     machine.wait_for(lambda: answers(redis_port))
     # The configuration is YAML, of which JSON is a part.
-    machine.start("livekit-server", [str(livekit_server()), "--config", str(configuration)])
+    # Asked once, it waits for its rooms to become empty.
+    machine.start("livekit-server", [str(livekit_server()), "--config", str(configuration)], hurry=True)
     machine.wait_for(lambda: answers(livekit_port))
     machine.start("web", [sys.executable, "manage.py", "serve"], environment=ours, in_terminal=True)
     machine.wait_for(lambda: answers(web_port))
@@ -178,8 +192,8 @@ def start_all(machine: Machine) -> None:
         [sys.executable, "-m", "agent_worker"],
         environment=ours | {"WORKER_PORT": "0"},
         in_terminal=True,
-        # The first lets calls finish; the second says goodbye to them.
-        signals=(signal.SIGTERM, signal.SIGTERM),
+        # Asked once, it would let calls finish; asked twice, it says goodbye to them.
+        hurry=True,
     )
 
 
