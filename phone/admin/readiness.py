@@ -16,8 +16,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from clinic.admin.rows import staff_user
 from clinic.models import Clinic
+from phone.middleware import current_user
 from phone.models import Confirmation
 from phone.readiness import not_ready, readiness
 
@@ -89,12 +89,12 @@ class ConfirmationAdmin(ModelAdmin):
             return HttpResponseNotAllowed(["POST"])
         if subject not in Confirmation.Subject.values:
             raise Http404
-        by = staff_user(request)
-        form = ConfirmationForm(request.POST, instance=Confirmation(subject=subject, confirmed_by=by))
+        tick = Confirmation(subject=subject, confirmed_by=current_user())
+        form = ConfirmationForm(request.POST, instance=tick)
         if form.is_valid():
             form.save()
             messages.success(request, "Thank you. It is written down with your name.")
         for errors in form.errors.values():
             for error in errors:
-                messages.error(request, error)
+                messages.error(request, str(error))
         return redirect(reverse("admin:phone_confirmation_changelist"))
