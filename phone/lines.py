@@ -17,6 +17,7 @@ from phone.livekit_settings import AGENT_NAME
 KEYS_FORWARDED = ("sip.sendDtmf", "true")
 """The attribute by which our worker knows that a caller's keys reach it."""
 
+What = Literal["trunk", "dispatch rule"]
 Thing = TypeVar("Thing", Trunk, Rule)
 
 TITLES = {
@@ -77,7 +78,7 @@ class Step:
     """One thing to do at the server. `id` is empty where it is to be made, `line` None where none wants it."""
 
     do: Literal["make", "change", "remove"]
-    what: Literal["trunk", "dispatch rule"]
+    what: What
     line: WantedLine | None
     id: str = ""
     differences: tuple[str, ...] = ()
@@ -144,7 +145,9 @@ def _removals(lines: Sequence[WantedLine], found: Found, owner: str) -> Iterator
     by_mark = {line.trunk.mark: line for line in lines}
     by_id = {each: line for line in lines for each in (line.rule_id, line.trunk_id)}
     of_ours = mark_of(owner, "")
-    for what, there in (("dispatch rule", found.rules), ("trunk", found.trunks)):
+    of_each_kind: list[tuple[What, Mapping[str, Trunk] | Mapping[str, Rule]]]
+    of_each_kind = [("dispatch rule", found.rules), ("trunk", found.trunks)]
+    for what, there in of_each_kind:
         for key, each in there.items():
             if key not in kept and (key in unwanted or each.mark.startswith(of_ours)):
                 line = by_id.get(key) or by_mark.get(each.mark)
@@ -169,7 +172,7 @@ def _held(stored: str, mark: str, there: Mapping[str, Trunk] | Mapping[str, Rule
     return next((key for key, each in there.items() if each.mark == mark), "")
 
 
-def _differences(what: str, is_: Thing, should_be: Thing) -> tuple[str, ...]:
+def _differences(what: What, is_: Thing, should_be: Thing) -> tuple[str, ...]:
     return tuple(
         f"{what}: {TITLES[each.name]} {_shown(each.name, is_)} instead of {_shown(each.name, should_be)}"
         if each.repr

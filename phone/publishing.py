@@ -80,8 +80,8 @@ def live_plan_of(clinic_id: int) -> LoadedPlan | None:
 
 def plan_of_call(call: Call) -> LoadedPlan | None:
     """The plan that `call` began with, in one query; None where it had none."""
-    versions = PlanVersion.objects.select_related("clinic").filter(pk=call.plan_version_id)
-    lines = PhoneLine.objects.filter(pk=call.line_id)
+    versions = PlanVersion.objects.select_related("clinic").filter(calls=call)
+    lines = PhoneLine.objects.filter(calls=call)
     return _loaded(
         versions.annotate(line=Subquery(lines.values("pk")), line_number=Subquery(lines.values("number")))
     )

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 STILL_HEART = timedelta(seconds=8)
 """How long an agent, which writes every 5 s, may write nothing before it counts as dead."""
 
+FOLLOWER_COMES = timedelta(seconds=8)
+"""How long the next agent of a call may take to come. Then the room is closed: silence must end too."""
+
 WATCH = timedelta(seconds=15)
 """How long this must have run without a break before it acts: longer than workers need to catch up with an outage."""
 
@@ -103,7 +106,8 @@ class _Run:
         """Running calls whose hearts are still."""
         beating = any(self._beats(call) for call in self._calls)
         for call in self._calls:
-            if self.now - call.heartbeat_at < STILL_HEART or self._had_enough():
+            patience = FOLLOWER_COMES if _is_awaited(call) else STILL_HEART
+            if self.now - call.heartbeat_at < patience or self._had_enough():
                 continue
             if call.room not in self._rooms:
                 self.done.ended += call_end_failed(calls=Call.objects.filter(pk=call.pk))
@@ -126,8 +130,7 @@ class _Run:
                 self._try(self._close, room.name)
 
     def _beats(self, call: Call) -> bool:
-        just_sent = call.resumed_at == call.heartbeat_at
-        return self.now - call.heartbeat_at < STILL_HEART and not just_sent
+        return self.now - call.heartbeat_at < STILL_HEART and not _is_awaited(call)
 
     def _had_enough(self) -> bool:
         return self.done.acted >= ROOMS_AT_MOST or self._out_of_time()
@@ -145,7 +148,7 @@ class _Run:
         if not (others_beat or alone or not agents):
             # All hearts are still at once, and their agents are there: an outage rather than so many deaths.
             self.done.waiting += 1
-        elif not _callers(inside) or call.epoch >= AGENTS_AT_MOST or call.resumed_at == call.heartbeat_at:
+        elif not _callers(inside) or call.epoch >= AGENTS_AT_MOST or _is_awaited(call):
             self._close(call.room)
             self.done.ended += call_end_failed(calls=Call.objects.filter(pk=call.pk, epoch=call.epoch))
         elif epoch := call_send_agent(call=call, now=self.now):
@@ -182,6 +185,11 @@ class _Run:
     def _close(self, room: str) -> None:
         async_to_sync(self._server.delete_room)(room)
         self.done.closed += 1
+
+
+def _is_awaited(call: Call) -> bool:
+    """Whether the call's next agent was sent, and has not written anything yet."""
+    return call.resumed_at == call.heartbeat_at
 
 
 def _callers(inside: list[Participant]) -> list[Participant]:
