@@ -88,7 +88,7 @@ def parse_number(text: str) -> str:
 
 
 def parse_sentence(text: str) -> str:
-    if not text:
+    if text.lower() in ("", NONE):
         raise ValueError("Callers must hear what to do in an emergency.")
     if unknown := placeholders(text) - {"clinic"}:
         raise ValueError(f"Nothing fills in {{{min(unknown)}}}. Write the sentence as it is to be spoken.")
