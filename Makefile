@@ -3,7 +3,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help run test lint bench clean environment
+.PHONY: help run livekit test lint bench clean environment
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -12,8 +12,17 @@ run: ## Start the demo clinic at http://127.0.0.1:8000 (another port: PORT=8010 
 	@python="$$(scripts/find-python)" && "$$python" scripts/check_port.py && \
 		"$$python" scripts/environment.py run && exec $(PYTHON) manage.py serve
 
+livekit: ## The same through a LiveKit server on this machine (Redis, livekit-server, worker, web)
+	@python="$$(scripts/find-python)" && "$$python" scripts/check_port.py && \
+		"$$python" scripts/livekit_tools.py && "$$python" scripts/environment.py production && \
+		exec $(PYTHON) scripts/livekit.py
+
 test: environment ## Run every test this machine can run (ARGS="-k menu" for some); says what it left out
-	@$(PYTHON) -m pytest -n logical $(ARGS)
+	@failed=0; \
+		$(PYTHON) -m pytest -n logical $(ARGS) || failed=1; \
+		echo "Once more on PostgreSQL, what depends on the database:"; \
+		$(PYTHON) scripts/with_postgresql.py $(PYTHON) -m pytest -n logical --reuse-db $(ARGS) || failed=1; \
+		exit $$failed
 
 lint: environment ## Check style, types, templates, migrations and import rules
 	@scripts/lint

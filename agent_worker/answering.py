@@ -21,13 +21,19 @@ from agent_worker.keypad import KeypadListener
 from agent_worker.lines.base import Line
 from agent_worker.prompts import Prompts
 from agent_worker.records import writer
+from agent_worker.resuming import ResumedFlow, ResumeOrder
 from agent_worker.speech import Speech, build_speech, prompt_store, session_options
 from agent_worker.timeline import CallTimeline, Writer
-from phone.publishing import LoadedPlan, live_plan
+from phone.publishing import LoadedPlan, line_dialled, live_plan
+from phone.resuming import Resumable, resumable
+from phone.wording import Part, Utterance, default_wording
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 5.0
+
+NO_PLAN_LANGUAGE = "en"
+"""What a caller hears who dialled a number for which nothing is published: it has no languages either."""
 
 
 @dataclass
@@ -38,6 +44,7 @@ class Desk:
     writer: Writer
     speech: Speech
     live_calls: int = field(default=0, init=False)
+    flows: set[CallFlow] = field(default_factory=set, init=False)
     _reads: dict[str, asyncio.Task[LoadedPlan | None]] = field(default_factory=dict, init=False)
     _preloads: dict[int, asyncio.Task[None]] = field(default_factory=dict, init=False)
 
@@ -48,6 +55,11 @@ class Desk:
             read.add_done_callback(lambda _: self._reads.pop(dialled))
             self._reads[dialled] = read
         return await asyncio.shield(self._reads[dialled])
+
+    def end_calls(self) -> None:
+        """End every call with a spoken goodbye: this process must stop."""
+        for flow in self.flows:
+            flow.stop()
 
     def preload(self, loaded: LoadedPlan) -> None:
         """Make ready what this version says, once, beside its first call."""
@@ -64,15 +76,18 @@ def make_desk() -> Desk:
     return desk
 
 
-async def answer(line: Line, desk: Desk) -> None:
-    """Run one whole call on `line`; returns when it is over and its final row is stored. Never raises."""
+async def answer(line: Line, desk: Desk, *, busy: bool = False) -> None:
+    """Run one whole call on `line`; returns when it is over and its final row is stored. Never raises.
+
+    With `busy` the caller only hears that all lines are busy.
+    """
     try:
         loaded = await desk.plan_behind(line.dialled)
         if loaded is None:
-            log.error("no published plan for the dialled number: the call was not answered")
+            await _turn_away(line, desk)
         else:
             desk.preload(loaded)
-            await take_call(line, desk, loaded, answered_at=datetime.now(UTC))
+            await take_call(line, desk, loaded, answered_at=datetime.now(UTC), busy=busy)
     except Exception:
         log.exception("a call could not be answered")
     finally:
@@ -80,24 +95,62 @@ async def answer(line: Line, desk: Desk) -> None:
 
 
 async def take_call(
-    line: Line, desk: Desk, loaded: LoadedPlan, *, answered_at: datetime, language: str | None = None
+    line: Line,
+    desk: Desk,
+    loaded: LoadedPlan,
+    *,
+    answered_at: datetime,
+    language: str | None = None,
+    busy: bool = False,
 ) -> None:
     """Run one call on `line` with this plan.
 
     `answered_at` (aware) sets the clinic's clock. `language` is the caller's, where they need not choose it.
+    With `busy` the caller only hears that all lines are busy.
     """
     desk.live_calls += 1
     try:
-        await _run(line, desk, loaded, answered_at, language or loaded.plan.clinic.languages[0])
+        await _run(line, desk, loaded, answered_at, language or loaded.plan.clinic.languages[0], busy=busy)
     finally:
         desk.live_calls -= 1
 
 
-async def _run(line: Line, desk: Desk, loaded: LoadedPlan, answered_at: datetime, language: str) -> None:
+async def resume_call(line: Line, desk: Desk, order: ResumeOrder) -> None:
+    """Go on at the menu with a call whose agent died; returns as `answer` does. Never raises.
+
+    Where that cannot be, such as after the call's final row, the line is closed.
+    """
+    try:
+        resumed = await in_database(resumable, order.call, order.epoch)
+        if resumed is None:
+            log.warning("a call could not go on: it is over", extra={"call": str(order.call)})
+        else:
+            desk.preload(resumed.loaded)
+            await _run(line, desk, resumed.loaded, datetime.now(UTC), resumed.language, resumed=resumed)
+    except Exception:
+        log.exception("a call could not go on")
+    finally:
+        await line.hang_up()
+
+
+async def _run(
+    line: Line,
+    desk: Desk,
+    loaded: LoadedPlan,
+    answered_at: datetime,
+    language: str,
+    *,
+    busy: bool = False,
+    resumed: Resumable | None = None,
+) -> None:
     plan = loaded.plan
     clock = CallClock(asyncio.get_running_loop(), answered_at)
     timeline = CallTimeline(
-        call=uuid7(clock.now()), clinic_id=loaded.clinic_id, clock=clock, writer=desk.writer
+        call=resumed.call if resumed else uuid7(clock.now()),
+        clinic_id=loaded.clinic_id,
+        clock=clock,
+        writer=desk.writer,
+        epoch=resumed.epoch if resumed else 1,
     )
     timeline.watch(line.show)
     listener = KeypadListener(clock.monotonic)
@@ -114,22 +167,29 @@ async def _run(line: Line, desk: Desk, loaded: LoadedPlan, answered_at: datetime
         session=session,
         language=language,
     )
-    flow = CallFlow(conversation)
-    flow.all_lines_busy = desk.live_calls > plan.calls_at_once
-    timeline.started(
-        line_id=loaded.line_id,
-        plan_version_id=loaded.version_id,
-        plan_version=loaded.version_number,
-        origin=line.origin,
-        dialled=loaded.number,
-        caller=line.caller,
-        language=language,
-        after_hours=not plan.is_open(clock.now()),
-    )
+    if resumed:
+        flow: CallFlow = ResumedFlow(conversation, resumed)
+        timeline.resumed()
+    else:
+        flow = CallFlow(conversation)
+        flow.all_lines_busy = busy or desk.live_calls > plan.calls_at_once
+        timeline.started(
+            line_id=loaded.line_id,
+            plan_version_id=loaded.version_id,
+            plan_version=loaded.version_number,
+            origin=line.origin,
+            dialled=loaded.number,
+            caller=line.caller,
+            language=language,
+            after_hours=not plan.is_open(clock.now()),
+            room=line.room,
+        )
+    desk.flows.add(flow)
     line.on_key(listener.press)
     line.on_text(lambda text: listener.words(text, typed=True))
     line.on_hang_up(flow.caller_gone)
-    limit = asyncio.get_running_loop().call_later(plan.max_call_seconds, flow.out_of_time)
+    lasted = (answered_at - resumed.started_at).total_seconds() if resumed else 0.0
+    limit = asyncio.get_running_loop().call_later(plan.max_call_seconds - lasted, flow.out_of_time)
     heart = asyncio.create_task(_beat(timeline))
     try:
         session.output.audio = line.audio_output
@@ -137,12 +197,44 @@ async def _run(line: Line, desk: Desk, loaded: LoadedPlan, answered_at: datetime
         await session.start(flow, record=False)
         await flow.over.wait()
     finally:
+        desk.flows.discard(flow)
         limit.cancel()
         heart.cancel()
         _final_row(conversation)
         with contextlib.suppress(ToolError, RuntimeError):
             await session.aclose()
         await desk.writer.drain()
+
+
+async def _turn_away(line: Line, desk: Desk) -> None:
+    """Tell a caller whom no plan is for that nobody can answer, and put it on record where a clinic is known."""
+    log.error("a call could not be answered: nothing is published for the number that was dialled")
+    answered_at = datetime.now(UTC)
+    known = await in_database(line_dialled, line.dialled)
+    speaking = Utterance((Part(default_wording(NO_PLAN_LANGUAGE)["no_plan"]),))
+    async for frame in desk.prompts.audio(speaking, NO_PLAN_LANGUAGE):
+        await line.audio_output.capture_frame(frame)
+    line.audio_output.flush()
+    await line.hang_up()
+    if known is None:
+        return
+    clock = CallClock(asyncio.get_running_loop(), answered_at)
+    timeline = CallTimeline(
+        call=uuid7(answered_at), clinic_id=known.clinic_id, clock=clock, writer=desk.writer
+    )
+    timeline.started(
+        line_id=known.pk,
+        plan_version_id=None,
+        plan_version=0,
+        origin=line.origin,
+        dialled=line.dialled,
+        caller=line.caller,
+        language=NO_PLAN_LANGUAGE,
+        after_hours=False,
+        room=line.room,
+    )
+    timeline.ended(outcome="failed", served="nothing", step="greeting")
+    await desk.writer.drain()
 
 
 def _final_row(conversation: Conversation) -> None:

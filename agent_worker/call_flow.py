@@ -43,7 +43,7 @@ class CallFlow(Agent):
         self._helped = False
         self._running: asyncio.Task[None] | None = None
         self._gone = False
-        self._too_long = False
+        self._last_words = ""
         self.all_lines_busy = False
         """Set before the session starts when this call is one too many."""
         self.over = asyncio.Event()
@@ -66,7 +66,13 @@ class CallFlow(Agent):
 
     def out_of_time(self) -> None:
         """The call has reached its longest duration: say so and end it."""
-        self._too_long = True
+        self._last_words = "call_too_long"
+        self._leave()
+
+    def stop(self) -> None:
+        """The machine must stop: say so and end the call."""
+        self.conversation.progress.failed = True
+        self._last_words = "stopping"
         self._leave()
 
     async def run(self) -> None:
@@ -289,12 +295,10 @@ class CallFlow(Agent):
         conversation = self.conversation
         if self._gone:
             return
-        if self._too_long:
-            last_words = conversation.words("call_too_long")
-        else:
+        if not self._last_words:
             log.error("the call failed", exc_info=error, extra={"call": str(conversation.timeline.call)})
             conversation.progress.failed = True
-            last_words = conversation.words("trouble")
+        last_words = conversation.words(self._last_words or "trouble")
         conversation.progress.said_goodbye = True
         # A session that is closing already cannot say anything more.
         with contextlib.suppress(RuntimeError):

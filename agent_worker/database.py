@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,6 +30,16 @@ async def in_database(function: Callable[P, T], *args: P.args, **kwargs: P.kwarg
             _close_unusable_connections()
 
     return await asyncio.get_running_loop().run_in_executor(_thread, job)
+
+
+def open_connection() -> None:
+    """Open this process's connection now, so that its first query need not. A database that is away may be."""
+
+    def job() -> None:
+        with contextlib.suppress(OperationalError, InterfaceError):
+            connections["default"].ensure_connection()
+
+    _thread.submit(job).result()
 
 
 def _close_unusable_connections() -> None:

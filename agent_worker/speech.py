@@ -110,6 +110,23 @@ def build_speech(environment: SpeechEnvironment | None = None) -> Speech:
     )
 
 
+def load_plugins(environment: SpeechEnvironment | None = None) -> None:
+    """Import the plugins of every provider that has a key. On the main thread only.
+
+    Raises SystemExit, with the variable's name, when the environment is wrong.
+    """
+    environment = environment or read_speech_environment()
+    kinds: dict[Kind, tuple[Provider, ...]] = {
+        "STT": environment.stt,
+        "LLM": environment.llm,
+        "TTS": environment.tts,
+    }
+    for kind, providers in kinds.items():
+        for provider in providers:
+            if has_key(provider):
+                load(provider, kind)
+
+
 def prompt_store(directory: Path, environment: SpeechEnvironment | None = None) -> PromptStore:
     """The prompts in `directory`: of this machine's voice, and of the provider's where one has a key."""
     environment = environment or read_speech_environment()

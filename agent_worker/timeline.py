@@ -30,6 +30,8 @@ from phone.records import (
 from phone.wording import Utterance
 
 MASK = "•"
+EVENTS_OF_AN_AGENT = 100_000
+"""Each agent of a call counts its events from here on anew, because nobody knows how far a dead one came."""
 Event = dict[str, Any]
 
 
@@ -46,13 +48,16 @@ class Writer(Protocol):
 class CallTimeline:
     """Makes the events and records of one call. Every method returns at once."""
 
-    def __init__(self, *, call: uuid.UUID, clinic_id: int, clock: CallClock, writer: Writer) -> None:
+    def __init__(
+        self, *, call: uuid.UUID, clinic_id: int, clock: CallClock, writer: Writer, epoch: int = 1
+    ) -> None:
         self.call = call
+        self.epoch = epoch
         self.clock = clock
         self.transcript_allowed = False
         self._clinic_id = clinic_id
         self._writer = writer
-        self._seq = 0
+        self._seq = (epoch - 1) * EVENTS_OF_AN_AGENT
         self._observers: list[Callable[[Event], None]] = []
 
     def watch(self, observer: Callable[[Event], None]) -> None:
@@ -70,6 +75,7 @@ class CallTimeline:
         caller: str,
         language: str,
         after_hours: bool,
+        room: str = "",
     ) -> None:
         """The call was answered."""
         at = self.clock.now()
@@ -84,11 +90,17 @@ class CallTimeline:
                 caller=caller,
                 language=language,
                 after_hours=after_hours,
+                room=room,
             )
         )
         public = {"id": str(self.call), "line": dialled, "from": caller, "plan_version": plan_version}
         stored = {"plan_version": plan_version}
         self._tell("call", "", public | {"at": at.isoformat()}, stored)
+
+    def resumed(self) -> None:
+        """Another agent goes on with the call, because the last one died."""
+        self.heartbeat()
+        self._tell("resumed", "", {})
 
     def step(self, step: str) -> None:
         """The call goes on with `step`."""
@@ -209,14 +221,23 @@ class CallTimeline:
 
     def heartbeat(self) -> None:
         """The call is alive."""
-        self._writer.put(Heartbeat(call=self.call, at=self.clock.now()))
+        self._writer.put(Heartbeat(call=self.call, at=self.clock.now(), epoch=self.epoch))
 
     def ended(self, *, outcome: str, served: str, step: str) -> None:
         """The last event and the final row."""
         at = self.clock.now()
         duration = round(self.clock.elapsed(), 3)
         self._tell("ended", step, {"outcome": outcome, "duration": duration, "served": served})
-        self._writer.put(CallEnded(call=self.call, at=at, outcome=outcome, served=served, ended_in_step=step))
+        self._writer.put(
+            CallEnded(
+                call=self.call,
+                at=at,
+                outcome=outcome,
+                served=served,
+                ended_in_step=step,
+                epoch=self.epoch,
+            )
+        )
 
     def _tell(self, kind: str, step: str, public: Event, stored: Event | None = None) -> None:
         at = self.clock.now()

@@ -7,8 +7,12 @@ import threading
 
 from celery import Celery
 from celery.signals import beat_init, celeryd_init
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clinic.settings")
+if not settings.configured:
+    # This is a Celery process: it does one thing at a time, and the threads of a pool do not survive its forks.
+    os.environ.setdefault("CLINIC_DATABASE_POOL", "false")
 
 app = Celery("clinic")
 app.config_from_object("django.conf:settings", namespace="CELERY")

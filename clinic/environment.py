@@ -186,7 +186,8 @@ def postgres_settings(url: DatabaseUrl, *, pool: bool) -> dict[str, Any]:
         "HOST": url.host or "",
         "PORT": str(url.port or ""),
         "CONN_MAX_AGE": 0 if pool else 60,
-        "CONN_HEALTH_CHECKS": not pool,
+        # Whoever gets a connection gets one that works, also after the server was restarted.
+        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": options,
     }
 

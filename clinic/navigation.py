@@ -47,6 +47,7 @@ NAVIGATION = [
             rows("Wording", "format_quote", "phone", "wording"),
             rows("Phone settings", "tune", "phone", "phonesettings"),
             rows("Phone lines", "sip", "phone", "phoneline"),
+            rows("Ready?", "checklist", "phone", "confirmation"),
         ],
     },
     {

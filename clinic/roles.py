@@ -47,6 +47,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "clinic.identityattempt": EDIT,
         **_each(CALLS, VIEW),
         "phone.request": EDIT,
+        "phone.confirmation": VIEW,
     },
     # Decides what callers hear as well, and takes data out.
     Role.MANAGER: {
@@ -58,6 +59,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "clinic.identityattempt": EDIT,
         **_each(CALLS, VIEW),
         "phone.request": EDIT,
+        "phone.confirmation": ("view", "add"),
     },
     # Sees everything, who looked at what included, and changes nothing.
     Role.AUDITOR: {
@@ -68,6 +70,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "clinic.accessrecord": VIEW,
         **_each(CALLS, VIEW),
         "phone.request": VIEW,
+        "phone.confirmation": VIEW,
         "auditlog.logentry": VIEW,
     },
     # Everything the others may, and the users.
@@ -79,6 +82,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "clinic.accessrecord": VIEW,
         **_each(CALLS, VIEW),
         "phone.request": EDIT,
+        "phone.confirmation": ("view", "add"),
         "auth.user": ALL,
         "auth.group": ALL,
         # Deleting one lets somebody log in again before the pause is over.

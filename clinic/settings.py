@@ -11,9 +11,11 @@ from clinic.environment import mail_settings, postgres_settings, read_environmen
 from clinic.logging import logging_settings
 from clinic.navigation import NAVIGATION
 from clinic.secret_file import secret_from_file
+from phone.livekit_settings import read_livekit_environment
 
 ENV = read_environment()
 SPEECH = read_speech_environment()
+LIVEKIT = read_livekit_environment()
 DEMO = ENV.mode == "demo"
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = (BASE_DIR / ENV.data_dir).resolve()
@@ -50,6 +52,8 @@ SESSION_COOKIE_AGE = int(timedelta(hours=10).total_seconds())
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
 SECURE_SSL_REDIRECT = not DEMO
+# livekit-server calls on the same machine or network, and signs what it says.
+SECURE_REDIRECT_EXEMPT = [r"^livekit/webhook/$"]
 SECURE_HSTS_SECONDS = 0 if DEMO else int(timedelta(days=365).total_seconds())
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEMO
 X_FRAME_OPTIONS = "DENY"
@@ -126,7 +130,11 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS: list[Path | tuple[str, Path]] = [BASE_DIR / "static"]
+# What npm installs beside the tree: the phone page's way to a LiveKit server.
+LIVEKIT_CLIENT = BASE_DIR / "node_modules" / "livekit-client" / "dist"
+if LIVEKIT_CLIENT.is_dir():
+    STATICFILES_DIRS.append(("livekit-client", LIVEKIT_CLIENT))
 STATIC_ROOT = DATA_DIR / "static"
 # The demo serves what is in the tree; production what `collectstatic` has gathered, under hashed names.
 SERVESTATIC_USE_FINDERS = DEMO
@@ -150,7 +158,10 @@ AUDITLOG_INCLUDE_TRACKING_MODELS = (
     "phone.Wording",
     "phone.Menu",
     "phone.MenuOption",
-    "phone.PhoneLine",
+    {
+        "model": "phone.PhoneLine",
+        "exclude_fields": ["auth_password_ciphertext", "auth_password_key", "trunk_id", "dispatch_rule_id"],
+    },
     {"model": "auth.User", "exclude_fields": ["password", "last_login"], "m2m_fields": ["groups"]},
     {"model": "auth.Group", "m2m_fields": ["permissions"]},
 )
@@ -182,23 +193,44 @@ CHANNEL_LAYERS = {
     "default": {
         # PubSub subscribes again when Redis restarts; the plain Redis layer forgets its groups.
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL]},
+        # Whoever tells the pages something must not hang on a Redis that does not answer.
+        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_connect_timeout": 2}]},
     }
     if REDIS_URL
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
 CELERY_BROKER_URL = REDIS_URL or "memory://localhost/"
-CELERY_BROKER_TRANSPORT_OPTIONS = {} if REDIS_URL else {"polling_interval": 0.05}
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    # A task that its worker took and never finished is handed out again after so many seconds.
+    {"visibility_timeout": 900, "socket_connect_timeout": 2, "socket_keepalive": True}
+    if REDIS_URL
+    else {"polling_interval": 0.05}
+)
+# A task leaves the queue when it is done, not when it is begun; none minds being begun twice.
+CELERY_TASK_ACKS_LATE = CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# Well below the visibility timeout, or a slow task would be handed to a second worker while the first has it.
+CELERY_TASK_SOFT_TIME_LIMIT, CELERY_TASK_TIME_LIMIT = 540, 600
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_BEAT_SCHEDULER = "clinic.beat:OneOwnerScheduler" if REDIS_URL else "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
+    "sign-of-life": {"task": "clinic.tasks.sign_of_life", "schedule": 30},
+    "look-for-lines-without-keys": {"task": "phone.tasks.look_for_lines_without_keys", "schedule": 300},
     "publish-due": {"task": "phone.tasks.publish_due", "schedule": 60},
     "mail-new-requests": {"task": "phone.tasks.mail_new_requests", "schedule": 60},
     "end-stale-calls": {"task": "phone.tasks.end_stale_calls", "schedule": 30},
 }
+if LIVEKIT.configured:
+    CELERY_BEAT_SCHEDULE["reconcile-rooms"] = {
+        "task": "phone.tasks.reconcile_rooms",
+        "schedule": 3,
+        # What could not run in time is not made up for: the next one sees the same.
+        "options": {"expires": 6},
+    }
 
 # -- The office's pages --------------------------------------------------------------------------------------
 UNFOLD = {

@@ -77,7 +77,7 @@ def call_figures(*, clinic: Clinic, first: date, last: date) -> Figures:
             if all(getattr(kind, name) in _several(value) for name, value in wanted.items())
         )
 
-    busy = having(outcome=Call.Outcome.BUSY)
+    unanswered = having(outcome=Call.UNANSWERED)
     after_hours = having(after_hours=True)
     unaided = having(served=(Call.Served.INFORMATION, Call.Served.REQUEST))
     outcomes = [
@@ -94,8 +94,8 @@ def call_figures(*, clinic: Clinic, first: date, last: date) -> Figures:
         last=last,
         totals=[
             Figure("Calls", total),
-            Figure("Answered", total - busy, {"answered": "yes"}),
-            Figure("All lines were busy", busy, {"answered": "no"}),
+            Figure("Answered", total - unanswered, {"answered": "yes"}),
+            Figure("Not answered", unanswered, {"answered": "no"}),
             Figure("While we were open", total - after_hours, {"hours": "open"}),
             Figure("After hours", after_hours, {"hours": "after"}),
             Figure("Helped without a person", unaided, {"served": "without_person"}),

@@ -18,7 +18,7 @@ from clinic.hours import Switch
 from clinic.models import Clinic
 from phone.building import build_plan, clinic_with_setup, settings_of
 from phone.middleware import current_user
-from phone.models import PhoneLine, PhoneSettings, PlanVersion
+from phone.models import Call, PhoneLine, PhoneSettings, PlanVersion
 from phone.plan import PhonePlan
 from phone.validation import Problem, problems_of
 
@@ -67,10 +67,24 @@ def live_plan(dialled: str) -> LoadedPlan | None:
     return _loaded(_with_first_line(versions).order_by(F("line").asc(nulls_last=True), "clinic", "-number"))
 
 
+def line_dialled(dialled: str) -> PhoneLine | None:
+    """The line with the number `dialled` (E.164), enabled or not, published or not."""
+    return PhoneLine.objects.filter(number=dialled).first() if dialled else None
+
+
 def live_plan_of(clinic_id: int) -> LoadedPlan | None:
     """This clinic's plan, on its first enabled line if any, in one query. None before the first version."""
     versions = PlanVersion.objects.select_related("clinic").filter(clinic=clinic_id)
     return _loaded(_with_first_line(versions).order_by("-number"))
+
+
+def plan_of_call(call: Call) -> LoadedPlan | None:
+    """The plan that `call` began with, in one query; None where it had none."""
+    versions = PlanVersion.objects.select_related("clinic").filter(calls=call)
+    lines = PhoneLine.objects.filter(calls=call)
+    return _loaded(
+        versions.annotate(line=Subquery(lines.values("pk")), line_number=Subquery(lines.values("number")))
+    )
 
 
 def plan_of_version(version_id: int) -> PhonePlan | None:

@@ -80,11 +80,11 @@ class CallQuerySet(models.QuerySet["Call"]):
 
     def answered(self) -> CallQuerySet:
         """Calls that the system answered, at any hour."""
-        return self.exclude(outcome=self.model.Outcome.BUSY)
+        return self.exclude(outcome__in=self.model.UNANSWERED)
 
     def unanswered(self) -> CallQuerySet:
-        """Calls that found all lines busy."""
-        return self.filter(outcome=self.model.Outcome.BUSY)
+        """Calls that found all lines busy, or that nobody came to."""
+        return self.filter(outcome__in=self.model.UNANSWERED)
 
     def served_without_person(self) -> CallQuerySet:
         """Calls that ended with information or a request, and needed nobody at the office meanwhile."""

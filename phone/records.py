@@ -14,7 +14,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """The first record of a call. `line_id`, `plan_version_id` are row ids; `caller` is E.164 or empty."""
+    """The first record of a call. `line_id`, `plan_version_id` are row ids; `caller` is E.164 or empty.
+
+    `room` is the LiveKit room, empty on other lines.
+    """
 
     call: uuid.UUID
     at: datetime
@@ -25,6 +28,7 @@ class CallStarted:
     caller: str
     language: str
     after_hours: bool
+    room: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,21 +120,23 @@ class RequestTaken:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The call is alive at this moment."""
+    """The call is alive at this moment, with the agent of this epoch (see `Call.epoch`)."""
 
     call: uuid.UUID
     at: datetime
+    epoch: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """The last record of a call."""
+    """The last record of a call. Only the agent that has the call ends it: others' are left out."""
 
     call: uuid.UUID
     at: datetime
     outcome: str
     served: str
     ended_in_step: str
+    epoch: int = 1
 
 
 Record = (

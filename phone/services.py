@@ -11,21 +11,25 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models, transaction
-from django.db.models import Case, Exists, F, OuterRef, Subquery, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from clinic.models import Patient
 from phone.live import office_changed
+from phone.livekit_api import Participant, Room
 from phone.models import Call, CallEvent, ConsentRecord, KeypadEntry, PhoneLine, Request
 from phone.notifications import announce_requests
+from phone.querysets import CallQuerySet
 from phone.records import (
     CallEnded,
     CallStarted,
     ConsentDecided,
     EntryMade,
     EventHappened,
+    Heartbeat,
     LanguageChosen,
     PatientIdentified,
     Record,
@@ -34,6 +38,10 @@ from phone.records import (
 
 R = TypeVar("R")
 
+LONGEST_OUTAGE = timedelta(minutes=15)
+"""After so long a call in a LiveKit room counts as dead too, even if nobody can ask the server."""
+
+MISSED_CALLS = uuid.UUID("6f4f1f0e-58e2-5b0c-9f0e-2d7c5b1f3a11")
 STILL_HEART = timedelta(seconds=30)
 """How long a call's worker may write nothing before the call counts as dead."""
 
@@ -55,23 +63,35 @@ def write_records(records: Sequence[Record]) -> None:
     _update_running({record.call: {"consent": record.decision} for record in consents})
     _update_running({r.call: {"language": r.language} for r in _of(LanguageChosen, records)})
     _attach_patients(_of(PatientIdentified, records))
-    _update_running(_last_heartbeats(records))
+    for epoch, heartbeats in _last_heartbeats(records).items():
+        _update_running(heartbeats, epoch=epoch)
     _end_calls(_of(CallEnded, records))
 
 
 def call_end_stale(*, now: datetime, still_for: timedelta = STILL_HEART) -> int:
     """Give a final row to every call whose worker died: outcome `failed`, ended when it last wrote.
 
-    `still_for` is zero where no other process can hold a call, as when the only server starts.
+    `still_for` is zero where no other process can hold a call, as when the only server starts. Calls in LiveKit
+    rooms are `phone.reconcile`'s first, where there is a LiveKit server. Returns how many there were.
+    """
+    stale = Call.objects.stale(since=now - still_for)
+    if settings.LIVEKIT.configured:
+        stale = stale.filter(Q(room="") | Q(heartbeat_at__lt=now - LONGEST_OUTAGE))
+    return call_end_failed(calls=stale)
+
+
+def call_end_failed(*, calls: CallQuerySet, ended_at: datetime | None = None) -> int:
+    """Give those of `calls` that still run a final row: outcome `failed`, ended then or when their worker last wrote.
+
     Returns how many there were.
     """
     last_step = CallEvent.objects.filter(call=OuterRef("pk")).exclude(step="").order_by("-seq").values("step")
     ended = (
-        Call.objects.stale(since=now - still_for)
+        calls.running()
         .order_by()
         .update(
             outcome=Call.Outcome.FAILED,
-            ended_at=F("heartbeat_at"),
+            ended_at=ended_at or F("heartbeat_at"),
             ended_in_step=Coalesce(Subquery(last_step[:1]), Value("")),
             served=Case(
                 When(Exists(Request.objects.filter(call=OuterRef("pk"))), then=Value(Call.Served.REQUEST)),
@@ -82,6 +102,50 @@ def call_end_stale(*, now: datetime, still_for: timedelta = STILL_HEART) -> int:
     if ended:
         transaction.on_commit(office_changed, robust=True)
     return ended
+
+
+def call_send_agent(*, call: Call, now: datetime) -> int | None:
+    """Claim a running call whose agent is dead for its next agent; that one's epoch, or None if it is too late.
+
+    The heart counts as beating from `now`, so that the next agent has time to come.
+    """
+    claimed = (
+        Call.objects.running()
+        .filter(pk=call.pk, epoch=call.epoch, heartbeat_at=call.heartbeat_at)
+        .update(epoch=call.epoch + 1, resumed_at=now, heartbeat_at=now)
+    )
+    return call.epoch + 1 if claimed else None
+
+
+def call_missed(
+    *, line: PhoneLine, room: Room, caller: Participant, caller_number: str, ended_at: datetime
+) -> bool:
+    """Put a call on record that no agent answered. False when there is a call in this room on record already.
+
+    Whoever reports it first or again, it is one row: its id comes from the room's session and the caller.
+    """
+    if Call.objects.filter(room=room.name).exists():
+        return False
+    Call.objects.bulk_create(
+        [
+            Call(
+                id=uuid.uuid5(MISSED_CALLS, f"{room.id} {caller.identity}"),
+                clinic=line.clinic,
+                line=line,
+                origin=Call.Origin.PHONE if caller.kind == "sip" else Call.Origin.BROWSER,
+                caller_number=caller_number,
+                language=line.clinic.languages[0],
+                started_at=caller.joined_at,
+                heartbeat_at=ended_at,
+                ended_at=max(ended_at, caller.joined_at),
+                outcome=Call.Outcome.MISSED,
+                room=room.name,
+            )
+        ],
+        ignore_conflicts=True,
+    )
+    transaction.on_commit(office_changed, robust=True)
+    return True
 
 
 def request_take(*, request: Request, user: AbstractBaseUser, now: datetime) -> bool:
@@ -100,7 +164,7 @@ def request_reopen(*, request: Request) -> bool:
     """Put a taken or done request back on the list, for anybody to take. False when it is there already."""
     return _claimed(
         Request.objects.filter(pk=request.pk)
-        .filter(models.Q(taken_at__isnull=False) | models.Q(done_at__isnull=False))
+        .filter(Q(taken_at__isnull=False) | Q(done_at__isnull=False))
         .update(taken_by=None, taken_at=None, done_by=None, done_at=None)
     )
 
@@ -124,6 +188,10 @@ def _existing(model: type[models.Model], ids: Iterable[int | None]) -> set[int]:
 def _add_calls(started: list[CallStarted]) -> None:
     if not started:
         return
+    rooms = [record.room for record in started if record.room]
+    if rooms:
+        # It was answered after all: that a call was missed can be known before who answered it has written.
+        Call.objects.filter(room__in=rooms, outcome=Call.Outcome.MISSED).delete()
     lines = _existing(PhoneLine, (record.line_id for record in started))
     Call.objects.bulk_create(
         [
@@ -138,6 +206,7 @@ def _add_calls(started: list[CallStarted]) -> None:
                 started_at=record.at,
                 heartbeat_at=record.at,
                 after_hours=record.after_hours,
+                room=record.room,
             )
             for record in started
         ],
@@ -264,34 +333,49 @@ def _attach_patients(identified: list[PatientIdentified]) -> None:
     )
 
 
-def _last_heartbeats(records: Sequence[Record]) -> dict[uuid.UUID, dict[str, Any]]:
-    """Whatever a call reports proves that it lives; a call that only now began has its heartbeat already."""
+Changes = dict[uuid.UUID, dict[str, Any]]
+
+
+def _last_heartbeats(records: Sequence[Record]) -> dict[int, Changes]:
+    """By epoch: whatever a call reports proves that it lives; one that only now began has its heartbeat already.
+
+    Records that do not say whose they are count for the first agent only.
+    """
     begun = {record.call: record.at for record in records if isinstance(record, CallStarted)}
-    last: dict[uuid.UUID, datetime] = {}
+    last: dict[int, dict[uuid.UUID, datetime]] = {}
     for record in records:
-        last[record.call] = max(record.at, last.get(record.call, record.at))
-    return {call: {"heartbeat_at": at} for call, at in last.items() if begun.get(call) != at}
+        epoch = record.epoch if isinstance(record, Heartbeat | CallEnded) else 1
+        of_epoch = last.setdefault(epoch, {})
+        of_epoch[record.call] = max(record.at, of_epoch.get(record.call, record.at))
+    return {
+        epoch: {call: {"heartbeat_at": at} for call, at in of_epoch.items() if begun.get(call) != at}
+        for epoch, of_epoch in last.items()
+    }
 
 
 def _end_calls(ended: list[CallEnded]) -> None:
     # Reversed, so that of two final rows in one batch the first one stands, as it does between batches.
-    final = {
-        record.call: {
+    final: dict[int, Changes] = {}
+    for record in reversed(ended):
+        final.setdefault(record.epoch, {})[record.call] = {
             "outcome": record.outcome,
             "served": record.served,
             "ended_in_step": record.ended_in_step,
             "ended_at": record.at,
         }
-        for record in reversed(ended)
-    }
-    _update_running(final)
+    for epoch, changes in final.items():
+        _update_running(changes, epoch=epoch)
     if final:
         transaction.on_commit(office_changed, robust=True)
 
 
-def _update_running(changes: dict[uuid.UUID, dict[str, Any]]) -> None:
-    """Set the same fields of several calls, each to its own value, in one query. Final rows stay."""
+def _update_running(changes: Changes, *, epoch: int | None = None) -> None:
+    """Set the same fields of several calls, each to its own value, in one query. Final rows stay.
+
+    With `epoch` only of calls that still have this agent.
+    """
     if changes:
         fields = [name.removesuffix("_id") for name in next(iter(changes.values()))]
         calls = [Call(id=call, **values) for call, values in changes.items()]
-        Call.objects.running().bulk_update(calls, fields)
+        running = Call.objects.running()
+        (running if epoch is None else running.filter(epoch=epoch)).bulk_update(calls, fields)

@@ -1,9 +1,15 @@
 """What the phone does in the background, by Celery."""
 
+import logging
+
 from celery import shared_task
 from django.utils import timezone
 
-from phone import notifications, publishing, services
+from phone import keys_heard, notifications, publishing, reconcile, services
+from phone.livekit_api import LiveKitError
+from phone.metrics import count
+
+log = logging.getLogger(__name__)
 
 
 @shared_task(name="phone.tasks.publish_due")
@@ -22,3 +28,20 @@ def mail_new_requests() -> int:
 def end_stale_calls() -> int:
     """Give calls whose worker died their final row. Run it every 30 seconds. Returns how many there were."""
     return services.call_end_stale(now=timezone.now())
+
+
+@shared_task(name="phone.tasks.reconcile_rooms")
+def reconcile_rooms() -> int:
+    """Set calls in LiveKit rooms right whose agents died. Run it every 3 seconds. Returns how many there were."""
+    try:
+        return reconcile.reconcile(now=timezone.now()).acted
+    except LiveKitError as error:
+        count("reconcile_failed")
+        log.warning("Calls could not be compared with their rooms: %s", error)
+        return 0
+
+
+@shared_task(name="phone.tasks.look_for_lines_without_keys")
+def look_for_lines_without_keys() -> int:
+    """Tell the office of lines on which no caller's keys arrive. Run it every 5 minutes. Returns how many are new."""
+    return keys_heard.tell_of_lines_without_keys(now=timezone.now())

@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from django.test import TransactionTestCase
 
 from tests.services import LEFT_OUT
 
 ALONE = {"browser", "e2e"}
 """Folders whose tests start servers and browsers: one after the other, however many workers there are."""
 
+DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup"}
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        folder = item.path.relative_to(here).parts[0]
-        if folder in ALONE:
+        if folder_of(item) in ALONE:
             item.add_marker(pytest.mark.xdist_group("servers and browsers"))
+    if os.environ.get("TEST_DATABASE_URL"):
+        run_those_that_depend_on_the_database(config, items)
+
+
+def folder_of(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
+
+
+def run_those_that_depend_on_the_database(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """All others have just shown on SQLite what they can show; servers and browsers bring databases of their own."""
+    left_out = [item for item in items if folder_of(item) in ALONE or not uses_database(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
+
+
+def uses_database(item: pytest.Item) -> bool:
+    if item.get_closest_marker("django_db") or DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
+        return True
+    test_class = getattr(item, "cls", None)
+    return test_class is not None and issubclass(test_class, TransactionTestCase)
+
+
+@pytest.fixture(autouse=True)
+def no_livekit_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking a LiveKit server fails loudly, but where a real one runs."""
+
+    def refuse(*_args: object, **_options: object) -> None:
+        raise AssertionError("This test asks a LiveKit server: give it a fake one (tests/phone/livekit.py).")
+
+    if folder_of(request.node) != "e2e":
+        monkeypatch.setattr("livekit.api.LiveKitAPI", refuse)
 
 
 @pytest.hookimpl(trylast=True)

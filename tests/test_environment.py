@@ -12,6 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from agent_worker.providers import SpeechEnvironment
+from agent_worker.worker_settings import WorkerEnvironment
 from clinic.environment import (
     DatabaseUrl,
     Environment,
@@ -21,6 +22,7 @@ from clinic.environment import (
     read_environment,
     variables,
 )
+from phone.livekit_settings import LiveKitEnvironment, read_livekit_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRET = "s" * 50
@@ -184,8 +186,53 @@ def test_a_celery_process_without_a_broker_says_what_it_needs() -> None:
     assert "Traceback" not in stopped.stderr
 
 
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({"LIVEKIT_URL": "livekit:7880"}, "LIVEKIT_URL"),
+        ({"LIVEKIT_PUBLIC_URL": "ftp://livekit"}, "LIVEKIT_PUBLIC_URL"),
+        ({"LIVEKIT_API_KEY": ""}, "LIVEKIT_API_KEY"),
+        ({"LIVEKIT_API_SECRET": ""}, "LIVEKIT_API_SECRET"),
+    ],
+)
+def test_a_wrong_livekit_variable_is_named(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, str], name: str
+) -> None:
+    complete = {
+        "LIVEKIT_URL": "ws://livekit:7880",
+        "LIVEKIT_API_KEY": "clinic",
+        "LIVEKIT_API_SECRET": SECRET,
+        "LIVEKIT_PUBLIC_URL": "wss://livekit.clinic.example",
+    }
+    for variable, value in (complete | changed).items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(SystemExit) as stop:
+        read_livekit_environment()
+    assert str(stop.value).startswith(f"{name}: ")
+    assert SECRET not in str(stop.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "public_url", "address"),
+    [
+        ("ws://livekit:7880", "", "ws://livekit:7880"),
+        ("http://livekit:7880/", "", "ws://livekit:7880"),
+        ("ws://livekit:7880", "https://livekit.clinic.example/", "wss://livekit.clinic.example"),
+    ],
+)
+def test_browsers_get_the_livekit_servers_websocket_address(url: str, public_url: str, address: str) -> None:
+    livekit = LiveKitEnvironment(
+        LIVEKIT_URL=url, LIVEKIT_PUBLIC_URL=public_url or None, LIVEKIT_API_KEY="k", LIVEKIT_API_SECRET="s"
+    )
+    assert livekit.browsers_server == address
+
+
 def test_readme_lists_every_variable_with_its_description() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `([A-Z_]+)` \|.*\| (.+) \|$", readme, flags=re.MULTILINE))
-    speech = {field.validation_alias: field.description for field in SpeechEnvironment.model_fields.values()}
-    assert rows == {name: field.description for name, field in variables().items()} | speech
+    others = {
+        field.validation_alias: field.description
+        for environment in (SpeechEnvironment, LiveKitEnvironment, WorkerEnvironment)
+        for field in environment.model_fields.values()
+    }
+    assert rows == {name: field.description for name, field in variables().items()} | others

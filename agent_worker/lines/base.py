@@ -25,13 +25,15 @@ class Line(Protocol):
     """One call's connection to its caller.
 
     `caller` and `dialled` are E.164, or empty when withheld or unknown. `keys_forwarded` is False where the
-    line cannot carry keys: then nobody is told to press one. Handlers are set once, before the call begins,
+    line cannot carry keys: then nobody is told to press one. `room` is the LiveKit room's name, empty on other
+    lines. Handlers are set once, before the call begins,
     and are called on the event loop; they must not block.
     """
 
     origin: str
     caller: str
     dialled: str
+    room: str
     keys_forwarded: bool
     audio_input: AudioInput | None
     audio_output: AudioOutput

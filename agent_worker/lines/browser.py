@@ -142,6 +142,7 @@ class BrowserLine:
         self.origin = "browser"
         self.caller = ""
         self.dialled = ""
+        self.room = ""
         self.keys_forwarded = True
         self.outbox = Outbox(send)
         self._microphone = Microphone()

@@ -6,15 +6,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.http.request import validate_host
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from agent_worker.lines.base import KeyPress, Line
 from agent_worker.lines.browser import MAX_TEXT, MICROPHONE_RATES, BrowserLine, Send
 from agent_worker.lines.limits import Allowance, AllowancePerAddress
+from clinic.origins import own_page
 
 logger = logging.getLogger(__name__)
 
@@ -86,24 +85,10 @@ def parse(text: str) -> Message:
 
 
 def origin_allowed(scope: Mapping[str, Any]) -> bool:
-    """Whether the page that opens this socket is our own: its origin is the host it asks, or a trusted one.
-
-    Raises nothing: a request without Origin or Host, or for a host that is not ours, is not allowed (RFC 6455
-    section 10.2, and against DNS rebinding).
-    """
+    """Whether the page that opens this socket is our own."""
     headers = dict(scope["headers"])
-    origin = headers.get(b"origin", b"").decode("latin-1").lower()
-    host = headers.get(b"host", b"").decode("latin-1").lower()
-    if not origin or not host:
-        return False
-    if origin in settings.CSRF_TRUSTED_ORIGINS:
-        return True
-    parts = urlsplit(origin)
-    hostname = urlsplit(f"//{host}").hostname or ""
-    return (
-        parts.scheme in ("http", "https")
-        and parts.netloc == host
-        and validate_host(hostname, settings.ALLOWED_HOSTS)
+    return own_page(
+        origin=headers.get(b"origin", b"").decode("latin-1"), host=headers.get(b"host", b"").decode("latin-1")
     )
 
 

@@ -22,20 +22,30 @@ needs no other buffering."""
 
 
 class PacedAudio(AudioOutput):
-    """An audio sink that hands out 20 ms frames at the pace at which they are heard.
+    """An audio sink that hands out frames of `frame_seconds` at the pace at which they are heard.
 
     livekit-agents pushes a whole prompt at once and ends it with `flush()`; `clear_buffer()` silences it.
-    Frames go out through `send`, `LEAD` seconds early; `clear` tells the far end to drop what it has not
+    Frames go out through `send`, `lead` seconds early; `clear` tells the far end to drop what it has not
     played yet. All timing is `loop.time()`. Call `close()` when the line is gone: from then on what is pushed
     counts as cut.
     """
 
-    def __init__(self, *, send: Callable[[bytes], None], clear: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        *,
+        send: Callable[[bytes], None],
+        clear: Callable[[], None],
+        frame_seconds: float = FRAME_SECONDS,
+        lead: float = LEAD,
+    ) -> None:
         super().__init__(
             label="paced", capabilities=AudioOutputCapabilities(pause=False), sample_rate=SAMPLE_RATE
         )
         self._send = send
         self._clear = clear
+        self._frame_seconds = frame_seconds
+        self._frame_bytes = round(SAMPLE_RATE * frame_seconds) * 2
+        self._lead = lead
         self._loop = asyncio.get_running_loop()
         self._pieces: deque[memoryview] = deque()
         self._waiting_bytes = 0
@@ -107,32 +117,32 @@ class PacedAudio(AudioOutput):
         now = self._loop.time()
         # Behind the clock only at the begin of a segment, or when the far end has run dry.
         self._plays_at = max(self._plays_at, now)
-        while self._frame_ready() and self._plays_at - LEAD <= now:
+        while self._frame_ready() and self._plays_at - self._lead <= now:
             first = self._sent_seconds == 0.0
             self._send(self._cut_frame())
-            self._sent_seconds += FRAME_SECONDS
-            self._plays_at += FRAME_SECONDS
+            self._sent_seconds += self._frame_seconds
+            self._plays_at += self._frame_seconds
             if first:
                 self.on_playback_started(created_at=time.time())
         if self._frame_ready():
-            self._timer = self._loop.call_at(self._plays_at - LEAD, self._pump)
+            self._timer = self._loop.call_at(self._plays_at - self._lead, self._pump)
         elif self._complete:
             self._timer = self._loop.call_at(self._plays_at, self._end)
 
     def _frame_ready(self) -> bool:
-        return self._waiting_bytes >= FRAME_BYTES or (self._complete and self._waiting_bytes > 0)
+        return self._waiting_bytes >= self._frame_bytes or (self._complete and self._waiting_bytes > 0)
 
     def _cut_frame(self) -> bytes:
-        """Take the next 20 ms off the queue; the last frame of a segment is filled up with silence."""
+        """Take the next frame off the queue; the last frame of a segment is filled up with silence."""
         frame = bytearray()
-        while self._pieces and len(frame) < FRAME_BYTES:
+        while self._pieces and len(frame) < self._frame_bytes:
             piece = self._pieces.popleft()
-            wanted = FRAME_BYTES - len(frame)
+            wanted = self._frame_bytes - len(frame)
             frame += piece[:wanted]
             if len(piece) > wanted:
                 self._pieces.appendleft(piece[wanted:])
         self._waiting_bytes -= len(frame)
-        return bytes(frame.ljust(FRAME_BYTES, b"\0"))
+        return bytes(frame.ljust(self._frame_bytes, b"\0"))
 
     def _end(self, *, interrupted: bool = False) -> None:
         """Report the end of the open segment."""

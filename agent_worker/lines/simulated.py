@@ -122,6 +122,7 @@ class SimulatedLine:
     """A `Line` whose caller follows a script. Made on the running loop."""
 
     origin = "simulated"
+    room = ""
     keys_forwarded = True
     audio_input: AudioInput | None = None
 

@@ -1,5 +1,5 @@
 """The office's pages for the phone."""
 
-from phone.admin import calls, plans, requests, setup
+from phone.admin import calls, lines, plans, readiness, requests, setup
 
-__all__ = ["calls", "plans", "requests", "setup"]
+__all__ = ["calls", "lines", "plans", "readiness", "requests", "setup"]

@@ -51,7 +51,7 @@ class AnsweredFilter(DropdownFilter):
     parameter_name = "answered"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Choices:
-        return [("yes", "Answered"), ("no", "All lines were busy")]
+        return [("yes", "Answered"), ("no", "Not answered")]
 
     def queryset(self, request: HttpRequest, queryset: CallQuerySet) -> CallQuerySet:
         if self.value() == "yes":

@@ -40,6 +40,7 @@ OUTCOME_COLOURS = {
     "Running now": "info",
     Call.Outcome.FAILED.label: "danger",
     Call.Outcome.BUSY.label: "danger",
+    Call.Outcome.MISSED.label: "danger",
     Call.Outcome.REQUEST_TAKEN.label: "warning",
     Call.Outcome.COMPLETED.label: "success",
     Call.Outcome.TRANSFERRED.label: "success",

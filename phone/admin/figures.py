@@ -16,6 +16,7 @@ from django.utils import timezone
 from clinic.models import Clinic
 from phone.admin.lists import at_clinic, parse_day
 from phone.dashboards import Chart, Figure, Figures, call_figures
+from phone.keys_heard import alert_about, lines_without_keys
 from phone.models import Call, Request
 
 DEFAULT_DAYS = 30
@@ -68,7 +69,8 @@ def today_at_a_glance(request: HttpRequest, context: dict[str, Any]) -> dict[str
                 ],
             }
         )
-    return context | {"glances": glances}
+    alerts = [alert_about(line) for line in lines_without_keys()]
+    return context | {"glances": glances, "alerts": alerts}
 
 
 def _linked(figures: Figures, figure: Figure) -> dict[str, Any]:

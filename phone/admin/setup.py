@@ -1,4 +1,4 @@
-"""Where the office edits what callers hear: menus and their options, telephone manners, wording, lines."""
+"""Where the office edits what callers hear: menus and their options, telephone manners, wording."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from clinic.admin.rows import ClinicRowAdmin, ClinicRowForm
 from clinic.languages import LANGUAGES, show_clinic_languages, text_in
 from clinic.models import Clinic, Closure
 from phone.building import settings_of
-from phone.models import Menu, MenuOption, PhoneLine, PhoneSettings, Wording
+from phone.models import Menu, MenuOption, PhoneSettings, Wording
 from phone.validation import (
     Problem,
     option_problems,
@@ -328,12 +328,6 @@ def _said(clinic: Clinic, key: str, own: Wording | None) -> list[dict[str, str]]
 def usual_texts(key: str) -> dict[str, str]:
     """What the product says for `key`, by language."""
     return {language: default_wording(language)[key] for language in LANGUAGES}
-
-
-@admin.register(PhoneLine)
-class PhoneLineAdmin(SetupAdmin):
-    list_display = ("number", "label", "clinic", "enabled")
-    fields = ("clinic", "number", "label", "room_prefix", "enabled")
 
 
 # The clinic's own pages make the plan too. The clinic knows nothing of phones, so the phone puts its banner there.

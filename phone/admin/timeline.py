@@ -100,6 +100,10 @@ PATIENT_OUTCOMES = {
 
 KINDS: dict[str, tuple[str, Callable[[Data], tuple[str, str]]]] = {
     "call": ("call", lambda data: ("Call answered", f"Plan {data.get('plan_version', '—')}")),
+    "resumed": (
+        "restart_alt",
+        lambda data: ("The call was cut off, and went on", "Another agent took over."),
+    ),
     "step": ("flag", lambda data: ("Step", "")),
     "prompt": ("campaign", lambda data: ("Caller heard", f"“{data.get('text', '')}”")),
     "silenced": ("volume_off", lambda data: ("Caller cut the sentence short", "")),

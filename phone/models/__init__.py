@@ -1,11 +1,13 @@
-"""Everything the phone keeps: what callers hear (`setup`) and what happened on calls (`calls`)."""
+"""Everything the phone keeps: what callers hear (`setup`), what happened on calls (`calls`), what staff vouch for."""
 
 from phone.models.calls import Call, CallEvent, ConsentRecord, KeypadEntry, Request
+from phone.models.readiness import Confirmation
 from phone.models.setup import Menu, MenuOption, PhoneLine, PhoneSettings, PlanVersion, Wording
 
 __all__ = [
     "Call",
     "CallEvent",
+    "Confirmation",
     "ConsentRecord",
     "KeypadEntry",
     "Menu",

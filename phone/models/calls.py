@@ -41,6 +41,9 @@ class Call(models.Model):
         COMPLETED = "completed", "Completed"
         CALLER_HUNG_UP = "caller_hung_up", "Hung up"
         BUSY = "busy", "All lines were busy"
+        MISSED = "missed", "Not answered"
+
+    UNANSWERED = (Outcome.BUSY, Outcome.MISSED)
 
     class Served(models.TextChoices):
         INFORMATION = "information", "Information"
@@ -74,6 +77,11 @@ class Call(models.Model):
     served = models.CharField(max_length=12, choices=Served, default=Served.NOTHING)
     ended_in_step = models.CharField(max_length=14, choices=Step, blank=True)
     consent = models.CharField(max_length=12, blank=True, help_text="The last consent decision.")
+    room = models.CharField(max_length=255, blank=True, help_text="The LiveKit room; empty on other lines.")
+    epoch = models.PositiveSmallIntegerField(
+        default=1, help_text="Which agent the call has: 2 after the first one died."
+    )
+    resumed_at = models.DateTimeField(null=True, help_text="When the last agent but the first was sent.")
 
     objects = CallQuerySet.as_manager()
 
@@ -84,6 +92,7 @@ class Call(models.Model):
             models.Index(fields=["clinic", "-started_at", "-id"]),
             models.Index(fields=["outcome", "heartbeat_at"]),
             models.Index(fields=["caller_number", "-started_at"]),
+            models.Index(fields=["room"], condition=~models.Q(room=""), name="calls_in_rooms"),
         ]
 
     def __str__(self) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils import timezone
@@ -196,14 +199,55 @@ class MenuOption(models.Model):
         return f"{self.key}: {next(iter(self.label.values()), self.get_action_display())}"
 
 
+def check_addresses(text: str) -> None:
+    """Raise ValidationError unless each line of `text` is an IP address or a network of them (CIDR)."""
+    for address in text.split():
+        try:
+            ip_network(address, strict=False)
+        except ValueError:
+            raise ValidationError(
+                f"“{address}” is no IP address. Write one on each line, such as 203.0.113.7 or 203.0.113.0/28."
+            ) from None
+
+
 class PhoneLine(models.Model):
-    """A telephone number that callers dial."""
+    """A telephone number that callers dial, and what the LiveKit server should know about it."""
+
+    class Encryption(models.TextChoices):
+        OFF = "off", "No"
+        ALLOW = "allow", "Where the provider offers it"
+        REQUIRE = "require", "Always; other calls are refused"
 
     clinic = models.ForeignKey(Clinic, on_delete=models.CASCADE, related_name="phone_lines")
     number = PhoneNumberField(unique=True)
     label = models.CharField(max_length=80, blank=True)
     room_prefix = models.SlugField(default="clinic-", help_text="Rooms of calls on this line begin with it.")
     enabled = models.BooleanField(default=True)
+    allowed_addresses = models.TextField(
+        blank=True,
+        validators=[check_addresses],
+        help_text="Who may send calls to this number: the provider's IP addresses or networks, one on each line. "
+        "Empty lets any address in.",
+    )
+    auth_username = models.CharField(
+        "user name",
+        max_length=80,
+        blank=True,
+        help_text="Only where the provider or the telephone logs in (SIP digest).",
+    )
+    auth_password_ciphertext = models.BinaryField(null=True)
+    auth_password_key = models.CharField(max_length=16, blank=True, editable=False)
+    media_encryption = models.CharField(
+        "encrypt the audio (SRTP)", max_length=8, choices=Encryption, default=Encryption.OFF
+    )
+    krisp = models.BooleanField(
+        "noise suppression (Krisp)", default=False, help_text="Needs a LiveKit server that has it."
+    )
+    trunk_id = models.CharField(max_length=64, blank=True, editable=False)
+    dispatch_rule_id = models.CharField(max_length=64, blank=True, editable=False)
+    no_keys_alerted_at = models.DateTimeField(
+        null=True, editable=False, help_text="When the office was told that no caller's keys arrive."
+    )
 
     class Meta:
         ordering = ["clinic", "number"]

@@ -2,11 +2,12 @@
 
 import { Line } from "./line.js";
 import { Microphone } from "./microphone.js";
+import { RoomLine } from "./room_line.js";
 import { Speaker } from "./speaker.js";
 import { Transcript } from "./transcript.js";
 import { STEPS, ending, note } from "./words.js";
 
-const phone = document.querySelector("[data-line]");
+const phone = document.querySelector("main.phone");
 const find = (name) => phone.querySelector(`[data-part="${name}"]`);
 const state = find("state");
 const step = find("step");
@@ -20,7 +21,7 @@ const announcer = find("announcer");
 const keys = new Map([...phone.querySelectorAll("[data-key]")].map((button) => [button.dataset.key, button]));
 
 const transcript = new Transcript(find("transcript"));
-const speaker = new Speaker((playing) => (phone.dataset.voice = playing ? "speaking" : "silent"));
+const speaker = new Speaker(showVoice);
 const microphone = new Microphone((frame) => line?.speak(frame));
 
 let line = null;
@@ -64,14 +65,21 @@ function call() {
   speaker.start().then((works) => {
     if (!works) transcript.note("Sound could not be started. The words are shown here, and the keys work.");
   });
-  line = new Line(phone.dataset.line, { up, audio, clear: () => speaker.clear(), listen, event, closed });
+  line = newLine();
+}
+
+/** The line of this site: through its LiveKit server, or, where it has none, to the site itself. */
+function newLine() {
+  const { token, client, line: address } = phone.dataset;
+  if (token) return new RoomLine(token, client, { up, voice, event, closed });
+  return new Line(address, { up, audio, clear: () => speaker.clear(), listen, event, closed });
 }
 
 function up() {
   show("in_call", "In call");
   beganAt = performance.now();
   ticking = setInterval(showTime, 250);
-  if (microphoneWanted) line.microphone(true);
+  if (microphoneWanted) useMicrophone();
 }
 
 function showTime() {
@@ -83,6 +91,15 @@ function audio(frame) {
   // A clinic without a voice sends silence for as long as reading takes.
   audioHeard ||= new Int16Array(frame).some((sample) => sample !== 0);
   speaker.play(frame);
+}
+
+function voice(speaking) {
+  audioHeard ||= speaking;
+  showVoice(speaking);
+}
+
+function showVoice(speaking) {
+  phone.dataset.voice = speaking ? "speaking" : "silent";
 }
 
 function event(happened) {
@@ -104,23 +121,22 @@ async function listen(on) {
   await useMicrophone();
 }
 
+/** Let the line have the microphone or not. Without a LiveKit server it is open only while the call listens. */
 async function useMicrophone() {
-  if (!listening || !microphoneWanted) {
-    microphone.close();
-    return;
-  }
   try {
-    await microphone.open();
+    await line?.microphone(microphoneWanted);
+    if (microphoneWanted && listening) await microphone.open();
+    else microphone.close();
   } catch {
-    setMicrophone(false);
     transcript.note("The microphone could not be used. You can type instead.");
+    await setMicrophone(false);
   }
 }
 
-function setMicrophone(on) {
+async function setMicrophone(on) {
   microphoneWanted = on;
   microphoneButton.setAttribute("aria-pressed", String(on));
-  line?.microphone(on);
+  await useMicrophone();
 }
 
 function closed(how) {
@@ -201,10 +217,7 @@ sayForm.addEventListener("submit", (submitted) => {
   }
 });
 
-microphoneButton?.addEventListener("click", async () => {
-  setMicrophone(!microphoneWanted);
-  await useMicrophone();
-});
+microphoneButton?.addEventListener("click", () => setMicrophone(!microphoneWanted));
 callButton.addEventListener("click", call);
 hangUpButton.addEventListener("click", hangUp);
 setInCall(false);

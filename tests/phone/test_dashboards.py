@@ -91,7 +91,7 @@ def test_counts_what_it_says(clinic: Clinic, month: None) -> None:
     totals = {figure.label: figure.count for figure in figures.totals}
     # The first one, at 00:30 on 1 November in New York, is the month's; the one on 1 December is not.
     assert totals["Calls"] == 11
-    assert totals["All lines were busy"] == 1
+    assert totals["Not answered"] == 1
     assert totals["Answered"] == 10
     assert totals["While we were open"] + totals["After hours"] == 11
     choices = {figure.label: figure.count for figure in chart(figures, "Menu choices").figures}

@@ -1,0 +1,64 @@
+"""What a job process runs: one call, in one room. The only module that sets Django up.
+
+It is imported once, in the process that job processes are forked from, so that all of them share its memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clinic.settings")
+# One call has one connection; a pool is for processes that answer many requests at once.
+os.environ.setdefault("CLINIC_DATABASE_POOL", "false")
+# Models that nothing here uses, of 220 MB in each process.
+os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
+django.setup()
+
+# From here on there are models, which these modules name.
+from livekit.agents import JobContext, JobProcess  # noqa: E402
+from livekit.agents.ipc.log_queue import LogQueueHandler  # noqa: E402
+
+from agent_worker.answering import answer, make_desk, resume_call  # noqa: E402
+from agent_worker.database import open_connection  # noqa: E402
+from agent_worker.lines.livekit_room import RoomLine  # noqa: E402
+from agent_worker.load import BUSY  # noqa: E402
+from agent_worker.resuming import resume_order  # noqa: E402
+from agent_worker.speech import load_plugins  # noqa: E402
+
+log = logging.getLogger(__name__)
+
+SAY_GOODBYE = signal.SIGUSR2
+"""The worker sends it to each job process when live calls must end now."""
+
+load_plugins()
+
+
+def prepare(_process: JobProcess) -> None:
+    """Make a job process ready for its call, before there is one."""
+    signal.signal(SAY_GOODBYE, signal.SIG_IGN)
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        # Lines are written here, where they are made discreet; the worker would write them again.
+        if isinstance(handler, LogQueueHandler):
+            root.removeHandler(handler)
+    open_connection()
+
+
+async def answer_room(ctx: JobContext) -> None:
+    """Answer the call in the room that this job was given, to its end."""
+    desk = make_desk()
+    asyncio.get_running_loop().add_signal_handler(SAY_GOODBYE, desk.end_calls)
+    try:
+        order = resume_order(ctx.job.metadata)
+        line = await RoomLine.join(ctx, epoch=order.epoch if order else 1)
+        if line is not None and order is not None:
+            await resume_call(line, desk, order)
+        elif line is not None:
+            await answer(line, desk, busy=BUSY in ctx.room.local_participant.attributes)
+    finally:
+        ctx.shutdown("the call is over")

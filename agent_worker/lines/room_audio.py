@@ -1,0 +1,104 @@
+"""The two ways of audio in a LiveKit room: what the caller hears, and what the call hears of the caller."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from livekit import rtc
+from livekit.agents.voice.io import AudioInput
+
+from agent_worker.lines.pacing import SAMPLE_RATE, PacedAudio
+
+FRAME_SECONDS = 0.05
+LEAD = 0.2
+"""Seconds of audio handed to WebRTC ahead of time: rides out a busy machine. A key empties it at once."""
+
+SOURCE_MILLISECONDS = 1000
+"""What WebRTC's queue can hold, far more than is ever in it."""
+
+MICROPHONE_RATE = 16_000
+MICROPHONE_FRAME_MILLISECONDS = 50
+MICROPHONE_BACKLOG = 40
+"""Frames kept for a step that is slow to listen: two seconds."""
+
+
+class RoomSpeaker(PacedAudio):
+    """An audio sink that is a track in the room. `clear_buffer()` silences it within a packet or two."""
+
+    def __init__(self) -> None:
+        self._source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=SOURCE_MILLISECONDS)
+        self._sending: set[asyncio.Task[None]] = set()
+        super().__init__(send=self._capture, clear=self._empty, frame_seconds=FRAME_SECONDS, lead=LEAD)
+
+    def track(self) -> rtc.LocalAudioTrack:
+        """A new track of this sink's audio, to be published."""
+        return rtc.LocalAudioTrack.create_audio_track("voice", self._source)
+
+    async def aclose(self) -> None:
+        """Let go of the track's source."""
+        self.close()
+        await self._source.aclose()
+
+    def _empty(self) -> None:
+        for sending in self._sending:
+            sending.cancel()
+        self._source.clear_queue()
+
+    def _capture(self, piece: bytes) -> None:
+        frame = rtc.AudioFrame(piece, SAMPLE_RATE, 1, len(piece) // 2)
+        # Tasks begin in the order in which they are made, and each hands over its audio before it first waits.
+        sending = asyncio.create_task(self._hand_over(frame))
+        self._sending.add(sending)
+        sending.add_done_callback(self._sending.discard)
+
+    async def _hand_over(self, frame: rtc.AudioFrame) -> None:
+        # A source whose room is gone refuses: the call learns of that by itself.
+        with contextlib.suppress(Exception):
+            await self._source.capture_frame(frame)
+
+
+class RoomMicrophone(AudioInput):
+    """The audio of one caller's track. Frames come out only between `open` and `shut`."""
+
+    def __init__(self) -> None:
+        super().__init__(label="room")
+        self._frames: asyncio.Queue[rtc.AudioFrame | None] = asyncio.Queue()
+        self._reading: asyncio.Task[None] | None = None
+
+    async def __anext__(self) -> rtc.AudioFrame:
+        frame = await self._frames.get()
+        if frame is None:
+            raise StopAsyncIteration
+        return frame
+
+    def open(self, track: rtc.RemoteTrack) -> None:
+        """Begin to take frames from `track`."""
+        self.shut()
+        self._reading = asyncio.create_task(self._read(track))
+
+    def shut(self) -> None:
+        """Take no more frames."""
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+    def close(self) -> None:
+        """End the iteration after the frames that are in already."""
+        self.shut()
+        self._frames.put_nowait(None)
+
+    async def _read(self, track: rtc.RemoteTrack) -> None:
+        stream = rtc.AudioStream.from_track(
+            track=track,
+            sample_rate=MICROPHONE_RATE,
+            num_channels=1,
+            frame_size_ms=MICROPHONE_FRAME_MILLISECONDS,
+        )
+        try:
+            async for event in stream:
+                if self._frames.qsize() >= MICROPHONE_BACKLOG:
+                    self._frames.get_nowait()
+                self._frames.put_nowait(event.frame)
+        finally:
+            await stream.aclose()

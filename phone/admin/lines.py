@@ -1,0 +1,109 @@
+"""The phone lines: the office's numbers, how each stands at the LiveKit server, and the button that mends it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from unfold.widgets import UnfoldAdminPasswordWidget
+
+from clinic.admin.rows import ClinicRowForm
+from clinic.crypto import CannotDecrypt, KeysUnavailable
+from phone.admin.setup import SetupAdmin
+from phone.line_sync import line_set_password, lines_at_server, sync_lines
+from phone.livekit_api import LiveKitError
+from phone.models import PhoneLine
+
+TROUBLES = (LiveKitError, KeysUnavailable, CannotDecrypt)
+
+
+class PhoneLineForm(ClinicRowForm):
+    password = forms.CharField(
+        required=False,
+        strip=False,
+        max_length=80,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+        help_text="Empty keeps the one that is stored. It is kept encrypted, and never shown.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        named = bool(cleaned.get("auth_username"))
+        stored = self.instance.auth_password_ciphertext is not None
+        if named and not (cleaned.get("password") or stored):
+            self.add_error("password", "A user name needs a password.")
+        if cleaned.get("password") and not named:
+            self.add_error("auth_username", "A password needs a user name.")
+        return cleaned
+
+
+@admin.register(PhoneLine)
+class PhoneLineAdmin(SetupAdmin):
+    form = PhoneLineForm
+    list_display = ("number", "label", "clinic", "enabled")
+    list_before_template = "admin/phone/phoneline/list_before.html"
+    fieldsets = (
+        (None, {"fields": ("clinic", "number", "label", "enabled")}),
+        (
+            "The way from the telephone provider",
+            {
+                "fields": (
+                    "allowed_addresses",
+                    ("auth_username", "password"),
+                    "media_encryption",
+                    "krisp",
+                    "room_prefix",
+                ),
+                "description": "For calls through a LiveKit server. What is changed here counts once the list of "
+                "phone lines says that LiveKit is in step.",
+            },
+        ),
+    )
+
+    def get_urls(self) -> list[URLPattern]:
+        sync = self.admin_site.admin_view(self.sync_view)
+        return [path("sync/", sync, name="phone_lines_sync"), *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context: dict[str, Any] = {"may_sync": self.has_change_permission(request)}
+        if settings.LIVEKIT.configured:
+            try:
+                context["at_server"] = lines_at_server()
+            except TROUBLES as trouble:
+                context["server_trouble"] = str(trouble)
+        return super().changelist_view(request, context | (extra_context or {}))
+
+    def save_model(self, request: HttpRequest, obj: PhoneLine, form: forms.ModelForm, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        password = form.cleaned_data.get("password", "")
+        if password or not obj.auth_username:
+            line_set_password(line=obj, password=password)
+
+    def sync_view(self, request: HttpRequest) -> HttpResponse:
+        """What `manage.py sync_lines` does; each step, and what was refused, is told on the list."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        done = 0
+        try:
+            for each in sync_lines():
+                done += 1
+                if each.refused:
+                    messages.error(request, f"Could not {each.step}. {each.refused}")
+                else:
+                    messages.success(request, f"Done: {each.step}.")
+        except TROUBLES as trouble:
+            messages.error(request, str(trouble))
+        else:
+            if not done:
+                messages.info(request, "LiveKit was in step already.")
+        return redirect("admin:phone_phoneline_changelist")

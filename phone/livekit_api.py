@@ -1,0 +1,391 @@
+"""The one way to the LiveKit server: an asynchronous method for each of its endpoints that the phone uses.
+
+Trunks, rules and rooms go in and come out as this module's own values; a message of LiveKit's never leaves it.
+Every method raises LiveKitUnreachable, LiveKitRefused or LiveKitNotSetUp, each with a sentence for a person.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Literal
+
+import aiohttp
+import jwt
+from django.conf import settings
+from google.protobuf.json_format import Parse, ParseError
+from livekit import api
+
+from phone.livekit_settings import AGENT_NAME, LiveKitEnvironment
+
+ANSWER_SECONDS = 5.0
+"""How long the server may take to answer."""
+
+WEBHOOK_LEEWAY_SECONDS = 30.0
+"""How far the server's clock may be from ours when a webhook's token is checked."""
+
+
+class LiveKitError(Exception):
+    """The LiveKit server did not do what it was asked. The message is a sentence for a person."""
+
+
+class LiveKitNotSetUp(LiveKitError):
+    """This system has no LiveKit server."""
+
+
+class LiveKitUnreachable(LiveKitError):
+    """Nobody answers at the server's address, or not in time."""
+
+
+class LiveKitRefused(LiveKitError):
+    """The server answered, and said no. `code` is Twirp's, such as `invalid_argument`."""
+
+    def __init__(self, sentence: str, code: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class WebhookForged(Exception):
+    """The webhook is not signed by our server, was signed too long ago, or its body was changed."""
+
+
+class WebhookMalformed(Exception):
+    """The webhook is signed by our server, and nobody can read it."""
+
+
+Encryption = Literal["off", "allow", "require"]
+ENCRYPTIONS: dict[Encryption, api.SIPMediaEncryption] = {
+    "off": api.SIPMediaEncryption.SIP_MEDIA_ENCRYPT_DISABLE,
+    "allow": api.SIPMediaEncryption.SIP_MEDIA_ENCRYPT_ALLOW,
+    "require": api.SIPMediaEncryption.SIP_MEDIA_ENCRYPT_REQUIRE,
+}
+KINDS: dict[int, str] = {
+    api.ParticipantInfo.Kind.STANDARD: "browser",
+    api.ParticipantInfo.Kind.SIP: "sip",
+    api.ParticipantInfo.Kind.AGENT: "agent",
+}
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """What we decide about an inbound trunk. Numbers are E.164; without a user name nobody has to log in."""
+
+    name: str
+    mark: str
+    numbers: tuple[str, ...]
+    allowed_addresses: tuple[str, ...] = ()
+    username: str = ""
+    password: str = field(default="", repr=False)
+    encryption: Encryption = "off"
+    krisp: bool = False
+    allowed_callers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What we decide about a dispatch rule. `kind` is LiveKit's name for it."""
+
+    name: str
+    mark: str
+    trunk_ids: tuple[str, ...]
+    room_prefix: str
+    agents: tuple[str, ...]
+    attributes: tuple[tuple[str, str], ...]
+    kind: str = "dispatch_rule_individual"
+    pin: str = ""
+    only_callers: tuple[str, ...] = ()
+    hides_callers: bool = False
+
+
+@dataclass(frozen=True)
+class Room:
+    """A room on the server. `id` is its session: a room of the same name later has another."""
+
+    name: str
+    id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Participant:
+    """Somebody in a room. `kind` is `sip`, `browser`, `agent` or `other`."""
+
+    identity: str
+    kind: str
+    joined_at: datetime
+    attributes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class WebhookEvent:
+    """What livekit-server tells us. `participant` is None where the event is about the room."""
+
+    event: str
+    at: datetime
+    room: Room | None
+    participant: Participant | None
+
+
+class LiveKit:
+    """The server that the environment names, or another one."""
+
+    def __init__(self, server: LiveKitEnvironment | None = None) -> None:
+        self._server = server or settings.LIVEKIT
+
+    async def list_trunks(self) -> dict[str, Trunk]:
+        """Every inbound trunk, by its id; foreign ones too."""
+        async with self._connected() as server:
+            found = await server.sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest())
+        return {trunk.sip_trunk_id: _trunk_of(trunk) for trunk in found.items}
+
+    async def create_trunk(self, trunk: Trunk) -> str:
+        """Make an inbound trunk; its id."""
+        async with self._connected() as server:
+            message = _put_trunk(trunk, api.SIPInboundTrunkInfo())
+            made = await server.sip.create_inbound_trunk(api.CreateSIPInboundTrunkRequest(trunk=message))
+        return made.sip_trunk_id
+
+    async def change_trunk(self, trunk_id: str, trunk: Trunk) -> None:
+        """Make what we decide about this trunk as `trunk` says. The rest stays as it is."""
+        async with self._connected() as server:
+            found = await server.sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest(trunk_ids=[trunk_id]))
+            before = next(iter(found.items), api.SIPInboundTrunkInfo())
+            await server.sip.update_inbound_trunk(trunk_id, _put_trunk(trunk, before))
+
+    async def delete_trunk(self, trunk_id: str) -> None:
+        """Take a trunk away."""
+        async with self._connected() as server:
+            await server.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=trunk_id))
+
+    async def list_rules(self) -> dict[str, Rule]:
+        """Every dispatch rule, by its id; foreign ones too."""
+        async with self._connected() as server:
+            found = await server.sip.list_dispatch_rule(api.ListSIPDispatchRuleRequest())
+        return {rule.sip_dispatch_rule_id: _rule_of(rule) for rule in found.items}
+
+    async def create_rule(self, rule: Rule) -> str:
+        """Make a dispatch rule; its id."""
+        async with self._connected() as server:
+            message = _put_rule(rule, api.SIPDispatchRuleInfo())
+            request = api.CreateSIPDispatchRuleRequest(dispatch_rule=message)
+            made = await server.sip.create_dispatch_rule(request)
+        return made.sip_dispatch_rule_id
+
+    async def change_rule(self, rule_id: str, rule: Rule) -> None:
+        """Make what we decide about this rule as `rule` says. The rest stays as it is."""
+        async with self._connected() as server:
+            request = api.ListSIPDispatchRuleRequest(dispatch_rule_ids=[rule_id])
+            found = await server.sip.list_dispatch_rule(request)
+            before = next(iter(found.items), api.SIPDispatchRuleInfo())
+            await server.sip.update_dispatch_rule(rule_id, _put_rule(rule, before))
+
+    async def delete_rule(self, rule_id: str) -> None:
+        """Take a dispatch rule away."""
+        async with self._connected() as server:
+            request = api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=rule_id)
+            await server.sip.delete_dispatch_rule(request)
+
+    async def list_rooms(self) -> list[Room]:
+        """Every room there is now; foreign ones too."""
+        async with self._connected() as server:
+            found = await server.room.list_rooms(api.ListRoomsRequest())
+        return [_room_of(room) for room in found.rooms]
+
+    async def list_participants(self, room: str) -> list[Participant]:
+        """Everybody in this room; nobody where there is no such room."""
+        async with self._connected() as server:
+            found = await server.room.list_participants(api.ListParticipantsRequest(room=room))
+        return [_participant_of(participant) for participant in found.participants]
+
+    async def remove_participant(self, room: str, identity: str) -> None:
+        """Put somebody out of a room. Harmless when they are out."""
+        async with self._connected(missing_is_fine=True) as server:
+            await server.room.remove_participant(api.RoomParticipantIdentity(room=room, identity=identity))
+
+    async def delete_room(self, room: str) -> None:
+        """Close a room: everybody in it hears the line close. Harmless when it is closed."""
+        async with self._connected(missing_is_fine=True) as server:
+            await server.room.delete_room(api.DeleteRoomRequest(room=room))
+
+    async def dispatch_agent(self, room: str, metadata: str) -> None:
+        """Send one of our agents into a room; its job carries `metadata`."""
+        async with self._connected() as server:
+            await server.agent_dispatch.create_dispatch(
+                api.CreateAgentDispatchRequest(room=room, agent_name=AGENT_NAME, metadata=metadata)
+            )
+
+    def browser_token(self, *, room: str, identity: str, lifetime: timedelta, empty_seconds: int) -> str:
+        """What lets a browser into this room within `lifetime`, with a microphone and keys and nothing more.
+
+        As it comes in, the server makes the room, sends one of our agents there, and closes the room when it
+        was empty for `empty_seconds`. Raises nothing, and asks the server nothing.
+        """
+        grants = api.VideoGrants(
+            room_join=True,
+            room=room,
+            can_publish=True,
+            can_publish_sources=["microphone"],
+            can_publish_data=True,
+            can_subscribe=True,
+            can_update_own_metadata=False,
+        )
+        agents = [api.RoomAgentDispatch(agent_name=AGENT_NAME)]
+        return (
+            api.AccessToken(self._server.api_key, self._server.api_secret.get_secret_value())
+            .with_identity(identity)
+            .with_attributes({"sip.sendDtmf": "true"})
+            .with_grants(grants)
+            .with_room_config(api.RoomConfiguration(agents=agents, empty_timeout=empty_seconds))
+            .with_ttl(lifetime)
+            .to_jwt()
+        )
+
+    @asynccontextmanager
+    async def _connected(self, *, missing_is_fine: bool = False) -> AsyncIterator[api.LiveKitAPI]:
+        if self._server.url is None:
+            raise LiveKitNotSetUp("There is no LiveKit server: LIVEKIT_URL is not set.")
+        address = str(self._server.url)
+        try:
+            async with api.LiveKitAPI(
+                address,
+                self._server.api_key,
+                self._server.api_secret.get_secret_value(),
+                timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS),
+                failover=False,
+            ) as server:
+                yield server
+        except api.TwirpError as error:
+            if not (missing_is_fine and error.code == api.TwirpErrorCode.NOT_FOUND):
+                raise LiveKitRefused(_refusal(error, address), error.code) from error
+        except (aiohttp.ClientError, OSError) as error:  # OSError: TimeoutError too
+            raise LiveKitUnreachable(
+                f"The LiveKit server at {address} does not answer. Is it running, and is LIVEKIT_URL right?"
+            ) from error
+
+    def webhook(self, body: bytes, token: str) -> WebhookEvent:
+        """What a webhook says. Raises WebhookForged, WebhookMalformed and LiveKitNotSetUp.
+
+        `token` is its Authorization header: a JWT signed with our secret that holds the body's SHA-256.
+        """
+        if self._server.url is None:
+            raise LiveKitNotSetUp("There is no LiveKit server: LIVEKIT_URL is not set.")
+        verifier = api.TokenVerifier(
+            self._server.api_key,
+            self._server.api_secret.get_secret_value(),
+            leeway=timedelta(seconds=WEBHOOK_LEEWAY_SECONDS),
+        )
+        try:
+            signed = base64.b64decode(verifier.verify(token).sha256 or "", validate=True)
+        except (jwt.PyJWTError, binascii.Error, TypeError, ValueError) as error:
+            raise WebhookForged from error
+        if not hmac.compare_digest(signed, hashlib.sha256(body).digest()):
+            raise WebhookForged
+        try:
+            event = Parse(body, api.WebhookEvent(), ignore_unknown_fields=True)
+            if not event.event:
+                raise ValueError("an event without a name")
+            return WebhookEvent(
+                event=event.event,
+                at=_moment(event.created_at),
+                room=_room_of(event.room) if event.HasField("room") else None,
+                participant=_participant_of(event.participant) if event.HasField("participant") else None,
+            )
+        except (ParseError, UnicodeDecodeError, OverflowError, OSError, ValueError) as error:
+            raise WebhookMalformed from error
+
+
+def _refusal(error: api.TwirpError, address: str) -> str:
+    if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return (
+            f"The LiveKit server at {address} does not accept our key: LIVEKIT_API_KEY and "
+            "LIVEKIT_API_SECRET should be one of the pairs in its configuration."
+        )
+    if not error.message:
+        return (
+            f"What answers at {address} is no LiveKit server (status {error.status}): is LIVEKIT_URL right?"
+        )
+    return f"LiveKit says: {error.message.rstrip('.')}."
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _trunk_of(message: api.SIPInboundTrunkInfo) -> Trunk:
+    # The server keeps the older of the two fields, and obeys the newer where it is set.
+    newer = message.media.HasField("encryption")
+    encryption = message.media.encryption if newer else message.media_encryption
+    return Trunk(
+        name=message.name,
+        mark=message.metadata,
+        numbers=tuple(sorted(message.numbers)),
+        allowed_addresses=tuple(sorted(message.allowed_addresses)),
+        username=message.auth_username,
+        password=message.auth_password,
+        encryption=next((name for name, value in ENCRYPTIONS.items() if value == encryption), "off"),
+        krisp=message.krisp_enabled,
+        allowed_callers=tuple(sorted(message.allowed_numbers)),
+    )
+
+
+def _put_trunk(trunk: Trunk, message: api.SIPInboundTrunkInfo) -> api.SIPInboundTrunkInfo:
+    message.name = trunk.name
+    message.metadata = trunk.mark
+    message.numbers[:] = trunk.numbers
+    message.allowed_addresses[:] = trunk.allowed_addresses
+    message.auth_username = trunk.username
+    message.auth_password = trunk.password
+    message.media_encryption = message.media.encryption = ENCRYPTIONS[trunk.encryption]
+    message.krisp_enabled = trunk.krisp
+    message.allowed_numbers[:] = trunk.allowed_callers
+    return message
+
+
+def _rule_of(message: api.SIPDispatchRuleInfo) -> Rule:
+    return Rule(
+        name=message.name,
+        mark=message.metadata,
+        trunk_ids=tuple(sorted(message.trunk_ids)),
+        room_prefix=message.rule.dispatch_rule_individual.room_prefix,
+        agents=tuple(agent.agent_name for agent in message.room_config.agents),
+        attributes=tuple(sorted(message.attributes.items())),
+        kind=message.rule.WhichOneof("rule") or "",
+        pin=message.rule.dispatch_rule_individual.pin,
+        only_callers=tuple(sorted(message.inbound_numbers)),
+        hides_callers=message.hide_phone_number,
+    )
+
+
+def _put_rule(rule: Rule, message: api.SIPDispatchRuleInfo) -> api.SIPDispatchRuleInfo:
+    message.name = rule.name
+    message.metadata = rule.mark
+    message.trunk_ids[:] = rule.trunk_ids
+    message.rule.dispatch_rule_individual.room_prefix = rule.room_prefix
+    message.rule.dispatch_rule_individual.pin = rule.pin
+    message.inbound_numbers[:] = rule.only_callers
+    message.hide_phone_number = rule.hides_callers
+    del message.room_config.agents[:]
+    message.room_config.agents.extend(api.RoomAgentDispatch(agent_name=agent) for agent in rule.agents)
+    message.attributes.clear()
+    message.attributes.update(rule.attributes)
+    return message
+
+
+def _room_of(message: api.Room) -> Room:
+    return Room(name=message.name, id=message.sid, created_at=_moment(message.creation_time))
+
+
+def _participant_of(message: api.ParticipantInfo) -> Participant:
+    return Participant(
+        identity=message.identity,
+        kind=KINDS.get(message.kind, "other"),
+        joined_at=_moment(message.joined_at),
+        attributes=dict(message.attributes),
+    )

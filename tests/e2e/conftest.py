@@ -1,0 +1,180 @@
+"""Real Redis, real livekit-server, a real worker, and telephones that call it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from io import StringIO
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from django.core.management import call_command
+from django.db import close_old_connections, connections
+
+from agent_worker.prompts import PromptStore
+from agent_worker.speech import prompt_store
+from clinic.models import Clinic
+from phone.models import Call
+from phone.plan import PhonePlan
+from phone.publishing import live_plan
+from phone.wording import Utterance, say
+from tests.e2e.servers import LIVEKIT, REDIS, LiveKitServer, Redis
+from tests.e2e.telephone import Loudness, Telephones, loudness
+from tests.e2e.workers import Worker
+from tests.services import require_service
+
+T = TypeVar("T")
+
+NUMBER = "+12125550142"
+"""The demo clinic's."""
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of the workers."""
+    return tmp_path_factory.mktemp("e2e")
+
+
+@pytest.fixture(scope="session")
+def redis(data: Path) -> Iterator[Redis]:
+    require_service("e2e tests", REDIS, "redis-server is not installed")
+    server = Redis(data)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def livekit(data: Path, redis: Redis) -> Iterator[LiveKitServer]:
+    require_service("e2e tests", LIVEKIT, "livekit-server is not installed")
+    server = LiveKitServer(data, redis)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def running_worker(data: Path, livekit: LiveKitServer, django_db_setup: None) -> Iterator[Worker]:
+    worker = Worker(data, livekit, WORKER_WARM=2)
+    yield worker.ready()
+    worker.stop()
+
+
+@pytest.fixture
+def apart(data: Path, tmp_path: Path, django_db_setup: None) -> Iterator[Apart]:
+    """Servers of a test's own, for one that starts and stops workers: no other worker gets its calls."""
+    require_service("e2e tests", REDIS, "redis-server is not installed")
+    require_service("e2e tests", LIVEKIT, "livekit-server is not installed")
+    redis = Redis(tmp_path)
+    apart = Apart(data, LiveKitServer(tmp_path, redis))
+    yield apart
+    for process in (*apart.workers, apart.livekit, redis):
+        process.stop()
+
+
+class Apart:
+    """A livekit-server without a worker, and the workers that a test starts for it."""
+
+    def __init__(self, data: Path, livekit: LiveKitServer) -> None:
+        self._data = data
+        self.livekit = livekit
+        self.workers: list[Worker] = []
+
+    def start(self, **variables: str | int) -> Worker:
+        """Start one more worker; it is not ready yet."""
+        name = f"{self.livekit.port}-{len(self.workers)}"
+        worker = Worker(self._data, self.livekit, name=name, **variables)
+        self.workers.append(worker)
+        return worker
+
+
+@pytest.fixture
+def demo(transactional_db: None) -> None:
+    """The demo clinic, open whenever the tests run."""
+    call_command("seed_demo", stdout=StringIO())
+    clinic = Clinic.objects.get()
+    clinic.switch = "open"
+    clinic.save()
+
+
+class Voice:
+    """What the clinic's sentences sound like, to recognise them by."""
+
+    def __init__(self, store: PromptStore, plan: PhonePlan) -> None:
+        self._store = store
+        self.plan = plan
+
+    async def saying(self, key: str, *, language: str = "en", seconds: float = 1.5) -> Loudness:
+        """The beginning of the clinic's sentence `key`."""
+        return await self.of(say(self.plan, key, language), language=language, seconds=seconds)
+
+    async def of(self, utterance: Utterance, *, language: str = "en", seconds: float = 1.5) -> Loudness:
+        """The beginning of `utterance`."""
+        pieces = [
+            np.frombuffer(frame.data, dtype=np.int16)
+            async for frame in self._store.audio(utterance, language)
+        ]
+        return loudness(np.concatenate(pieces), 24_000)[: int(seconds * 100)]
+
+
+@pytest_asyncio.fixture
+async def voice(demo: None, data: Path) -> AsyncIterator[Voice]:
+    store = prompt_store(data / "prompts")
+    loaded = await in_database(lambda: live_plan(NUMBER))
+    assert loaded
+    await asyncio.to_thread(store.render, loaded.plan)
+    yield Voice(store, loaded.plan)
+    store.close()
+
+
+@pytest.fixture
+def worker(voice: Voice, running_worker: Worker) -> Worker:
+    """A worker that is ready for calls to the demo clinic, whose prompts are rendered."""
+    return running_worker
+
+
+@pytest_asyncio.fixture
+async def telephones(livekit: LiveKitServer) -> AsyncIterator[Telephones]:
+    telephones = Telephones(livekit)
+    yield telephones
+    await telephones.hang_up_all()
+
+
+@pytest_asyncio.fixture
+async def telephones_apart(apart: Apart) -> AsyncIterator[Telephones]:
+    telephones = Telephones(apart.livekit)
+    yield telephones
+    await telephones.hang_up_all()
+
+
+async def in_database(function: Callable[[], T]) -> T:
+    """What `function` finds or does in the database, beside the running worker."""
+
+    def job() -> T:
+        close_old_connections()
+        try:
+            return function()
+        finally:
+            connections.close_all()
+
+    return await asyncio.to_thread(job)
+
+
+async def calls_on_record(count: int = 1) -> list[Call]:
+    """This many calls, the oldest first, once all have their final rows."""
+
+    def ended() -> list[Call] | None:
+        calls = list(Call.objects.exclude(outcome="").order_by("started_at"))
+        return calls if len(calls) >= count else None
+
+    return await until(lambda: in_database(ended), seconds=20)
+
+
+async def until(find: Callable[[], Awaitable[T | None]], *, seconds: float = 10.0) -> T:
+    """What `find` finds, as soon as it finds something. Fails after so many seconds."""
+    for _ in range(int(seconds / 0.05)):
+        if (found := await find()) is not None:
+            return found
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"not there after {seconds} seconds")

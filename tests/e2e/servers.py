@@ -1,0 +1,112 @@
+"""The servers that a call needs: Redis and livekit-server, on free ports of this machine alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+REDIS = shutil.which("redis-server")
+GO_BINARIES = Path(os.environ.get("GOBIN") or Path(os.environ.get("GOPATH") or Path.home() / "go") / "bin")
+LIVEKIT = shutil.which("livekit-server") or shutil.which("server", path=GO_BINARIES)
+"""`go install` names the binary after its package: `server`."""
+
+STARTS_SECONDS = 20.0
+STOPS_SECONDS = 10.0
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """A process of ours, with its output in a file. Stopped by its id, and only by that."""
+
+    def __init__(self, command: Sequence[str], output: Path, **options: object) -> None:
+        self.output = output
+        with output.open("ab") as file:
+            self.popen = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, **options)  # type: ignore[call-overload]
+
+    def wait_until(self, ready: Callable[[], bool], *, seconds: float = STARTS_SECONDS) -> None:
+        """Return as soon as `ready`; fails with what the process wrote when it ends or takes too long."""
+        until = time.monotonic() + seconds
+        while not ready():
+            if self.popen.poll() is not None or time.monotonic() > until:
+                raise AssertionError(f"{self.popen.args} is not ready:\n{self.written()}")
+            time.sleep(0.02)
+
+    def written(self) -> str:
+        """All output so far."""
+        return self.output.read_text(errors="replace")
+
+    def stop(self, *, seconds: float = STOPS_SECONDS) -> None:
+        """Ask the process to end; kill it where it does not."""
+        self.popen.terminate()
+        try:
+            self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens on this port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Redis(Process):
+    """A Redis that keeps nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        assert REDIS
+        self.port = free_port()
+        arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+        super().__init__([REDIS, *arguments], folder / "redis.log")
+        self.wait_until(lambda: answers(self.port))
+
+
+class LiveKitServer(Process):
+    """A livekit-server with one key, which carries audio over the loopback interface."""
+
+    def __init__(self, folder: Path, redis: Redis) -> None:
+        assert LIVEKIT
+        self.port = free_port()
+        self.key, self.secret = "e2e", secrets.token_hex(20)
+        config = {
+            "port": self.port,
+            "bind_addresses": ["127.0.0.1"],
+            "keys": {self.key: self.secret},
+            "redis": {"address": f"127.0.0.1:{redis.port}"},
+            "logging": {"level": "info"},
+            "rtc": {
+                "node_ip": "127.0.0.1",
+                "enable_loopback_candidate": True,
+                "interfaces": {"includes": ["lo"]},
+                "tcp_port": free_port(),
+                "udp_port": free_port(socket.SOCK_DGRAM),
+                "use_external_ip": False,
+            },
+        }
+        file = folder / "livekit.yaml"
+        file.write_text(json.dumps(config))
+        super().__init__([LIVEKIT, "--config", str(file)], folder / "livekit.log")
+        self.wait_until(lambda: answers(self.port))
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a client of this server has in its environment."""
+        return {"LIVEKIT_URL": self.url, "LIVEKIT_API_KEY": self.key, "LIVEKIT_API_SECRET": self.secret}

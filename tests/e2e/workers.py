@@ -1,0 +1,85 @@
+"""Workers as they really run: `python -m agent_worker`, on the test's database."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.db import connection
+
+from tests.e2e.servers import LiveKitServer, Process, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+READY = "The worker is ready for calls."
+
+
+def product_environment(folder: Path) -> dict[str, str]:
+    """The environment of a process of the product that works on the test's database, with data in `folder`."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {
+        **inherited,
+        "CLINIC_DATA_DIR": str(folder),
+        "CLINIC_KEY_FILE": str(settings.CLINIC_KEY_FILE),
+        "PYTHONUNBUFFERED": "1",
+        **_database(folder),
+    }
+
+
+def _database(folder: Path) -> dict[str, str]:
+    of_test = connection.settings_dict
+    if connection.vendor == "sqlite":
+        file = folder / "clinic.sqlite3"
+        file.unlink(missing_ok=True)
+        file.symlink_to(of_test["NAME"])
+        return {}
+    account = f"{quote(of_test['USER'])}:{quote(of_test['PASSWORD'])}"
+    return {
+        "DATABASE_URL": f"postgresql://{account}@{of_test['HOST']}:{of_test['PORT']}/{of_test['NAME']}",
+    }
+
+
+class Worker(Process):
+    """One worker, with all its job processes."""
+
+    def __init__(
+        self, folder: Path, server: LiveKitServer, *, name: str = "worker", **variables: str | int
+    ) -> None:
+        self.port = free_port()
+        environment: Mapping[str, str] = {
+            **product_environment(folder),
+            **server.environment,
+            "WORKER_PORT": str(self.port),
+            **{key: str(value) for key, value in variables.items()},
+        }
+        super().__init__(
+            [sys.executable, "-m", "agent_worker"],
+            folder / f"{name}.log",
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def ready(self) -> Worker:
+        """Return when the worker has registered with livekit-server."""
+        self.wait_until(lambda: READY in self.written(), seconds=60)
+        return self
+
+    def state(self) -> dict[str, Any]:
+        """What its health page says: `active_jobs`, `worker_load`."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/worker", timeout=5) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+    def tell_to_stop(self) -> None:
+        """What a service manager does."""
+        self.popen.send_signal(signal.SIGTERM)
