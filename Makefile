@@ -3,7 +3,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help run livekit test lint bench clean environment
+.PHONY: help run livekit test e2e lint bench clean environment
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -19,10 +19,14 @@ livekit: ## The same through a LiveKit server on this machine (Redis, livekit-se
 
 test: environment ## Run every test this machine can run (ARGS="-k menu" for some); says what it left out
 	@failed=0; \
-		$(PYTHON) -m pytest -n logical $(ARGS) || failed=1; \
+		$(PYTHON) -m pytest -n logical --ignore tests/e2e $(ARGS) || failed=1; \
 		echo "Once more on PostgreSQL, what depends on the database:"; \
-		$(PYTHON) scripts/with_postgresql.py $(PYTHON) -m pytest -n logical --reuse-db $(ARGS) || failed=1; \
+		$(PYTHON) scripts/with_postgresql.py $(PYTHON) -m pytest -n logical --reuse-db --ignore tests/e2e $(ARGS) || failed=1; \
+		echo "Left out: calls over a real livekit-server and real workers, which take minutes: make e2e"; \
 		exit $$failed
+
+e2e: environment ## Place calls over a real livekit-server, Redis and workers (installs them where they are missing)
+	@$(PYTHON) scripts/livekit_tools.py && $(PYTHON) -m pytest tests/e2e $(ARGS)
 
 lint: environment ## Check style, types, templates, migrations and import rules
 	@scripts/lint
