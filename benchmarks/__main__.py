@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import io
 import json
 import logging
 import os
@@ -54,7 +55,7 @@ def prepare() -> None:
     """A database with the demo clinic in a directory that is thrown away, and a process as a call finds it."""
     logging.disable(logging.WARNING)
     call_command("migrate", verbosity=0)
-    call_command("seed_demo", verbosity=0)
+    call_command("seed_demo", stdout=io.StringIO())
     # As `agent_worker.answering.make_desk` does.
     gc.collect()
     gc.freeze()

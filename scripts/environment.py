@@ -43,6 +43,16 @@ def fingerprint(purpose: str) -> str:
     return hashlib.sha256(told.encode()).hexdigest()
 
 
+def stamp(purpose: str) -> Path:
+    """Where the fingerprint of the last install for `purpose` is kept."""
+    return VENV / f".installed-for-{purpose}"
+
+
+def is_installed(purpose: str) -> bool:
+    """Whether the last install for `purpose` came to its end, and nothing has changed since."""
+    return stamp(purpose).exists() and stamp(purpose).read_text() == fingerprint(purpose)
+
+
 def works() -> bool:
     """Whether `.venv` has a Python of this version, with pip."""
     if not PYTHON.exists():
@@ -70,14 +80,13 @@ def install(purpose: str) -> None:
 
 def main(purpose: str) -> None:
     """Install for `purpose` (a key of EXTRAS) unless that is done already."""
-    stamp = VENV / f".installed-for-{purpose}"
-    wanted = fingerprint(purpose)
-    if stamp.exists() and stamp.read_text() == wanted and works():
+    enough = [other for other in EXTRAS if set(EXTRAS[other]) >= set(EXTRAS[purpose])]
+    if any(is_installed(other) for other in enough) and works():
         return
     began = time.monotonic()
-    stamp.unlink(missing_ok=True)
+    stamp(purpose).unlink(missing_ok=True)
     install(purpose)
-    stamp.write_text(wanted)
+    stamp(purpose).write_text(fingerprint(purpose))
     print(f"Installed in {time.monotonic() - began:.0f} s.", flush=True)
 
 

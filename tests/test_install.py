@@ -147,11 +147,18 @@ def test_a_second_start_installs_nothing(installs: Installs) -> None:
     assert installs.count == 1
 
 
-def test_running_and_testing_are_installed_apart(installs: Installs) -> None:
+def test_what_tests_need_comes_on_top_of_what_running_needs(installs: Installs) -> None:
     environment.main("run")
     environment.main("test")
     environment.main("run")
     assert installs.count == 2
+
+
+def test_whoever_can_test_can_run(installs: Installs) -> None:
+    environment.main("test")
+    environment.main("run")
+    environment.main("production")
+    assert installs.count == 1
 
 
 def test_new_versions_are_installed(installs: Installs, monkeypatch: pytest.MonkeyPatch) -> None:

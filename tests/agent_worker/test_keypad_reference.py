@@ -129,7 +129,7 @@ def check(script: list[tuple[float, str]], prompt: float) -> None:
 
 
 @settings(
-    max_examples=200,
+    max_examples=120,
     deadline=None,
     derandomize=True,
     database=None,
