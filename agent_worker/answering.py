@@ -196,6 +196,11 @@ async def _run(
         session.input.audio = line.audio_input
         await session.start(flow, record=False)
         await flow.over.wait()
+    except asyncio.CancelledError:
+        # The process ends under the call. The session would wait for the step that the call is in.
+        conversation.progress.failed = True
+        flow.caller_gone()
+        raise
     finally:
         desk.flows.discard(flow)
         limit.cancel()

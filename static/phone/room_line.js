@@ -54,7 +54,8 @@ export class RoomLine {
       this.end({ code: 1013, reason: refusal });
       return;
     }
-    client.setLogLevel("warn");
+    // It reports the end of each call as an error. What matters of it comes as an event or a rejection.
+    client.setLogLevel("silent");
     await this.enter(client, pass);
   }
 

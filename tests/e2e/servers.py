@@ -17,6 +17,8 @@ GO_BINARIES = Path(os.environ.get("GOBIN") or Path(os.environ.get("GOPATH") or P
 LIVEKIT = shutil.which("livekit-server") or shutil.which("server", path=GO_BINARIES)
 """`go install` names the binary after its package: `server`."""
 
+SETPRIV = shutil.which("setpriv")
+
 STARTS_SECONDS = 20.0
 STOPS_SECONDS = 10.0
 
@@ -33,6 +35,9 @@ class Process:
 
     def __init__(self, command: Sequence[str], output: Path, **options: object) -> None:
         self.output = output
+        if SETPRIV:
+            # Should the tests be killed, nothing of theirs stays behind.
+            command = [SETPRIV, "--pdeathsig", "KILL", *command]
         with output.open("ab") as file:
             self.popen = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, **options)  # type: ignore[call-overload]
 
