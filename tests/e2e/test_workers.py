@@ -100,9 +100,7 @@ async def test_a_worker_that_dies_takes_its_calls_along(
     assert {call.outcome for call in await calls_on_record(2)} == {"failed"}
 
 
-async def test_two_workers_share_the_calls(
-    voice: Voice, apart: Apart, telephones_apart: Telephones
-) -> None:
+async def test_two_workers_share_the_calls(voice: Voice, apart: Apart, telephones_apart: Telephones) -> None:
     workers = [apart.start(WORKER_WARM=2) for _ in range(2)]
     await ready(*workers)
     callers = await some_calls(telephones_apart, 6)
@@ -116,7 +114,10 @@ async def test_two_workers_share_the_calls(
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"LIVEKIT_API_SECRET": "wrong" * 8}, "refuses our key: check LIVEKIT_API_KEY and LIVEKIT_API_SECRET"),
+        (
+            {"LIVEKIT_API_SECRET": "wrong" * 8},
+            "refuses our key: check LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
+        ),
         ({"LIVEKIT_URL": "ws://127.0.0.1:9"}, "cannot be used"),
     ],
     ids=["key", "address"],
