@@ -118,13 +118,13 @@ function event(happened) {
 
 async function listen(on) {
   listening = on;
-  await useMicrophone();
+  await useMicrophone({ tellLine: false });
 }
 
 /** Let the line have the microphone or not. Without a LiveKit server it is open only while the call listens. */
-async function useMicrophone() {
+async function useMicrophone({ tellLine = true } = {}) {
   try {
-    await line?.microphone(microphoneWanted);
+    if (tellLine) await line?.microphone(microphoneWanted);
     if (microphoneWanted && listening) await microphone.open();
     else microphone.close();
   } catch {
