@@ -51,6 +51,7 @@ COLUMNS: dict[type[models.Model], tuple[str, ...]] = {
     Call: (
         "id", "clinic", "line", "plan_version", "origin", "caller_number", "patient", "language", "started_at",
         "ended_at", "heartbeat_at", "after_hours", "outcome", "served", "ended_in_step", "consent",
+        "room", "epoch",
     ),
     CallEvent: ("id", "call", "seq", "at", "kind", "step", "data"),
     KeypadEntry: (
@@ -175,6 +176,7 @@ class Story:
                 self.id, maker.clinic.pk, maker.line.pk if maker.line else None, maker.version.pk,
                 Call.Origin.SEED.value, self.caller, self.patient_id, self.language, as_text(started_at), ended_at,
                 ended_at, not maker.is_open(day, hour), outcome.value, self.served, self.step, self.decision,
+                "", 1,
             )
         )  # fmt: skip
 
