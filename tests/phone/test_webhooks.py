@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from agent_worker.ids import uuid7
-from phone import reconcile
+from phone import webhooks
 from phone.models import Call, PhoneLine
 from phone.records import CallStarted
 from phone.services import write_records
@@ -177,8 +177,8 @@ class TestACallerWhoLeaves:
 
 class TestARoomThatIsClosed:
     @pytest.fixture
-    def watched(self) -> None:
-        cache.set(reconcile.WATCHED, (timezone.now() - timedelta(minutes=1), timezone.now()))
+    def watched(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(webhooks, "undisturbed", lambda now: True)
 
     def running(self, line: PhoneLine, *, heartbeat: datetime) -> Call:
         fields: dict[str, Any] = {
