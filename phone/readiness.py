@@ -276,7 +276,7 @@ def _background_work(now: datetime) -> Check:
 
 # -- What only people know -----------------------------------------------------------------------------------
 
-TODO = {
+WHAT_TO_DO = {
     Subject.KEYS_BACKED_UP: "Copy the key file to a place apart from the database's backups, such as a safe. "
     "Without it nobody can read or find a patient ID again. Then enter the day here.",
     Subject.RESTORE_TRIED: "Bring back last night's backup and the key file on another machine, open a patient "
@@ -290,7 +290,7 @@ def _confirmed(subject: Confirmation.Subject, now: datetime) -> Check:
     last = Confirmation.objects.filter(subject=subject).order_by("-done_on", "-pk").first()
     if last is None:
         return Check(
-            subject.label, ready=False, found="Nobody has said so.", todo=TODO[subject], subject=subject
+            subject.label, ready=False, found="Nobody has said so.", todo=WHAT_TO_DO[subject], subject=subject
         )
     by = f", says {last.confirmed_by}" if last.confirmed_by else ""
     note = f" ({last.note})" if last.note else ""
@@ -300,7 +300,7 @@ def _confirmed(subject: Confirmation.Subject, now: datetime) -> Check:
         subject.label,
         ready=not overtaken,
         found=f"{found} {overtaken}".strip(),
-        todo=TODO[subject] if overtaken else "",
+        todo=WHAT_TO_DO[subject] if overtaken else "",
         subject=subject,
     )
 
