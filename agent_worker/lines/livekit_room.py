@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-import phonenumbers
 from livekit import rtc
 from livekit.agents import AutoSubscribe, JobContext
 from livekit.agents.voice.io import AudioInput, AudioOutput
@@ -21,13 +20,12 @@ from livekit.rtc.room import EventTypes
 from agent_worker.lines.base import KeyPress
 from agent_worker.lines.room_audio import RoomMicrophone, RoomSpeaker
 from agent_worker.lines.room_screen import RoomScreen
+from phone.room_lines import CALLER, DIALLED, e164
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-CALLER = "sip.phoneNumber"
-DIALLED = "sip.trunkPhoneNumber"
 STATUS = "sip.callStatus"
 KEYS_FORWARDED = "sip.sendDtmf"
 EPOCH = "clinic.epoch"
@@ -116,7 +114,8 @@ class RoomLine:
             await _when(ctx.room, STATUS_EVENTS, lambda: line._gone or _answered(caller), ANSWERED_SECONDS)
             publication = await publishing
         except (TimeoutError, rtc.participant.PublishTrackError):
-            log.warning("a room had no caller to answer", extra={"room": ctx.room.name})
+            # Its name is left out: it holds the caller's number.
+            log.warning("a room had no caller to answer")
             publishing.cancel()
             await _close(ctx)
             return None
@@ -247,15 +246,6 @@ class RoomLine:
         if caller is None:
             return []
         return [track for track in caller.track_publications.values() if self._is_microphone(track, caller)]
-
-
-def e164(number: str) -> str:
-    """`number` as livekit-sip gives it, with or without its plus, in E.164. Empty if it is none: withheld, a name."""
-    with contextlib.suppress(phonenumbers.NumberParseException):
-        parsed = phonenumbers.parse(number if number.startswith("+") else f"+{number}")
-        if phonenumbers.is_possible_number(parsed):
-            return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    return ""
 
 
 CALLER_EVENTS: tuple[EventTypes, ...] = ("participant_connected", "participant_active")
