@@ -20,7 +20,13 @@ ALL = ("view", "add", "change", "delete")
 HOURS = ("clinic.openinginterval", "clinic.closure", "clinic.closureinterval")
 MENUS = ("phone.menu", "phone.menuoption", "phone.wording", "phone.phoneline")
 SETUP = ("clinic.clinic", *HOURS, "phone.phonesettings", *MENUS)
-CALLS = ("phone.call", "phone.callevent", "phone.keypadentry", "phone.consentrecord")
+CALLS = (
+    "phone.call",
+    "phone.callevent",
+    "phone.keypadentry",
+    "phone.consentrecord",
+    "phone.recording",
+)
 """Evidence: nobody adds to it, changes or deletes it by hand."""
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from phone.models import Call
 from phone.publishing import LoadedPlan, plan_of_call
 from phone.records import RequestTaken
-from phone.services import REQUEST_CONTENT
+from phone.services.worker_reports import REQUEST_CONTENT
 
 INFORMING = ("say", "office_hours")
 """The actions after which a caller has got information."""

@@ -1,7 +1,10 @@
-"""Everything the phone keeps: what callers hear (`setup`), what happened on calls (`calls`), what staff vouch for."""
+"""Everything the phone keeps: what callers hear (`setup`), what happened on calls (`calls`, `recordings`), what
+staff vouch for.
+"""
 
 from phone.models.calls import Call, CallEvent, ConsentRecord, KeypadEntry, Request
 from phone.models.readiness import Confirmation
+from phone.models.recordings import Recording
 from phone.models.setup import Menu, MenuOption, PhoneLine, PhoneSettings, PlanVersion, Wording
 
 __all__ = [
@@ -15,6 +18,7 @@ __all__ = [
     "PhoneLine",
     "PhoneSettings",
     "PlanVersion",
+    "Recording",
     "Request",
     "Wording",
 ]

@@ -188,6 +188,7 @@ class ConsentRecord(Evidence):
         REFUSED = "refused", "Refused"
         NO_ANSWER = "no_answer", "No answer"
         NOT_ASKED = "not_asked", "Not asked"
+        WITHDRAWN = "withdrawn", "Withdrawn"
 
     class How(models.TextChoices):
         KEYPAD = "keypad", "By key"

@@ -57,7 +57,7 @@ def test_an_auditor_only_looks() -> None:
 
 
 def test_nobody_writes_evidence() -> None:
-    evidence = ["call", "callevent", "keypadentry", "consentrecord", "accessrecord"]
+    evidence = ["call", "callevent", "keypadentry", "consentrecord", "recording", "accessrecord"]
     written = Permission.objects.filter(group__isnull=False, content_type__model__in=evidence)
     assert {permission.codename.partition("_")[0] for permission in written} == {"view"}
 

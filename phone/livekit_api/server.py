@@ -1,8 +1,4 @@
-"""The one way to the LiveKit server: an asynchronous method for each of its endpoints that the phone uses.
-
-Trunks, rules and rooms go in and come out as this module's own values; a message of LiveKit's never leaves it.
-Every method raises LiveKitUnreachable, LiveKitRefused or LiveKitNotSetUp, each with a sentence for a person.
-"""
+"""Asking the LiveKit server."""
 
 from __future__ import annotations
 
@@ -12,10 +8,8 @@ import hashlib
 import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
-from typing import Literal
 
 import aiohttp
 import jwt
@@ -23,6 +17,15 @@ from django.conf import settings
 from google.protobuf.json_format import Parse, ParseError
 from livekit import api
 
+from phone.livekit_api.errors import (
+    LiveKitNotSetUp,
+    LiveKitRefused,
+    LiveKitUnreachable,
+    WebhookForged,
+    WebhookMalformed,
+)
+from phone.livekit_api.messages import moment, participant_of, put_rule, put_trunk, room_of, rule_of, trunk_of
+from phone.livekit_api.values import Participant, Room, Rule, Trunk, WebhookEvent
 from phone.livekit_settings import AGENT_NAME, LiveKitEnvironment
 
 ANSWER_SECONDS = 5.0
@@ -30,107 +33,6 @@ ANSWER_SECONDS = 5.0
 
 WEBHOOK_LEEWAY_SECONDS = 30.0
 """How far the server's clock may be from ours when a webhook's token is checked."""
-
-
-class LiveKitError(Exception):
-    """The LiveKit server did not do what it was asked. The message is a sentence for a person."""
-
-
-class LiveKitNotSetUp(LiveKitError):
-    """This system has no LiveKit server."""
-
-
-class LiveKitUnreachable(LiveKitError):
-    """Nobody answers at the server's address, or not in time."""
-
-
-class LiveKitRefused(LiveKitError):
-    """The server answered, and said no. `code` is Twirp's, such as `invalid_argument`."""
-
-    def __init__(self, sentence: str, code: str) -> None:
-        super().__init__(sentence)
-        self.code = code
-
-
-class WebhookForged(Exception):
-    """The webhook is not signed by our server, was signed too long ago, or its body was changed."""
-
-
-class WebhookMalformed(Exception):
-    """The webhook is signed by our server, and nobody can read it."""
-
-
-Encryption = Literal["off", "allow", "require"]
-ENCRYPTIONS: dict[Encryption, api.SIPMediaEncryption] = {
-    "off": api.SIPMediaEncryption.SIP_MEDIA_ENCRYPT_DISABLE,
-    "allow": api.SIPMediaEncryption.SIP_MEDIA_ENCRYPT_ALLOW,
-    "require": api.SIPMediaEncryption.SIP_MEDIA_ENCRYPT_REQUIRE,
-}
-KINDS: dict[int, str] = {
-    api.ParticipantInfo.Kind.STANDARD: "browser",
-    api.ParticipantInfo.Kind.SIP: "sip",
-    api.ParticipantInfo.Kind.AGENT: "agent",
-}
-
-
-@dataclass(frozen=True)
-class Trunk:
-    """What we decide about an inbound trunk. Numbers are E.164; without a user name nobody has to log in."""
-
-    name: str
-    mark: str
-    numbers: tuple[str, ...]
-    allowed_addresses: tuple[str, ...] = ()
-    username: str = ""
-    password: str = field(default="", repr=False)
-    encryption: Encryption = "off"
-    krisp: bool = False
-    allowed_callers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What we decide about a dispatch rule. `kind` is LiveKit's name for it."""
-
-    name: str
-    mark: str
-    trunk_ids: tuple[str, ...]
-    room_prefix: str
-    agents: tuple[str, ...]
-    attributes: tuple[tuple[str, str], ...]
-    kind: str = "dispatch_rule_individual"
-    pin: str = ""
-    only_callers: tuple[str, ...] = ()
-    hides_callers: bool = False
-
-
-@dataclass(frozen=True)
-class Room:
-    """A room on the server. `id` is its session: a room of the same name later has another."""
-
-    name: str
-    id: str
-    created_at: datetime
-
-
-@dataclass(frozen=True)
-class Participant:
-    """Somebody in a room. `kind` is `sip`, `browser`, `agent` or `other`."""
-
-    identity: str
-    kind: str
-    joined_at: datetime
-    attributes: dict[str, str]
-
-
-@dataclass(frozen=True)
-class WebhookEvent:
-    """What livekit-server tells us. `participant` is None where the event is about the room."""
-
-    event: str
-    at: datetime
-    room: Room | None
-    participant: Participant | None
 
 
 class LiveKit:
@@ -143,12 +45,12 @@ class LiveKit:
         """Every inbound trunk, by its id; foreign ones too."""
         async with self._connected() as server:
             found = await server.sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest())
-        return {trunk.sip_trunk_id: _trunk_of(trunk) for trunk in found.items}
+        return {trunk.sip_trunk_id: trunk_of(trunk) for trunk in found.items}
 
     async def create_trunk(self, trunk: Trunk) -> str:
         """Make an inbound trunk; its id."""
         async with self._connected() as server:
-            message = _put_trunk(trunk, api.SIPInboundTrunkInfo())
+            message = put_trunk(trunk, api.SIPInboundTrunkInfo())
             made = await server.sip.create_inbound_trunk(api.CreateSIPInboundTrunkRequest(trunk=message))
         return made.sip_trunk_id
 
@@ -157,7 +59,7 @@ class LiveKit:
         async with self._connected() as server:
             found = await server.sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest(trunk_ids=[trunk_id]))
             before = next(iter(found.items), api.SIPInboundTrunkInfo())
-            await server.sip.update_inbound_trunk(trunk_id, _put_trunk(trunk, before))
+            await server.sip.update_inbound_trunk(trunk_id, put_trunk(trunk, before))
 
     async def delete_trunk(self, trunk_id: str) -> None:
         """Take a trunk away."""
@@ -168,12 +70,12 @@ class LiveKit:
         """Every dispatch rule, by its id; foreign ones too."""
         async with self._connected() as server:
             found = await server.sip.list_dispatch_rule(api.ListSIPDispatchRuleRequest())
-        return {rule.sip_dispatch_rule_id: _rule_of(rule) for rule in found.items}
+        return {rule.sip_dispatch_rule_id: rule_of(rule) for rule in found.items}
 
     async def create_rule(self, rule: Rule) -> str:
         """Make a dispatch rule; its id."""
         async with self._connected() as server:
-            message = _put_rule(rule, api.SIPDispatchRuleInfo())
+            message = put_rule(rule, api.SIPDispatchRuleInfo())
             request = api.CreateSIPDispatchRuleRequest(dispatch_rule=message)
             made = await server.sip.create_dispatch_rule(request)
         return made.sip_dispatch_rule_id
@@ -184,7 +86,7 @@ class LiveKit:
             request = api.ListSIPDispatchRuleRequest(dispatch_rule_ids=[rule_id])
             found = await server.sip.list_dispatch_rule(request)
             before = next(iter(found.items), api.SIPDispatchRuleInfo())
-            await server.sip.update_dispatch_rule(rule_id, _put_rule(rule, before))
+            await server.sip.update_dispatch_rule(rule_id, put_rule(rule, before))
 
     async def delete_rule(self, rule_id: str) -> None:
         """Take a dispatch rule away."""
@@ -196,13 +98,13 @@ class LiveKit:
         """Every room there is now; foreign ones too."""
         async with self._connected() as server:
             found = await server.room.list_rooms(api.ListRoomsRequest())
-        return [_room_of(room) for room in found.rooms]
+        return [room_of(room) for room in found.rooms]
 
     async def list_participants(self, room: str) -> list[Participant]:
         """Everybody in this room; nobody where there is no such room."""
         async with self._connected() as server:
             found = await server.room.list_participants(api.ListParticipantsRequest(room=room))
-        return [_participant_of(participant) for participant in found.participants]
+        return [participant_of(participant) for participant in found.participants]
 
     async def remove_participant(self, room: str, identity: str) -> None:
         """Put somebody out of a room. Harmless when they are out."""
@@ -293,9 +195,9 @@ class LiveKit:
                 raise ValueError("an event without a name")
             return WebhookEvent(
                 event=event.event,
-                at=_moment(event.created_at),
-                room=_room_of(event.room) if event.HasField("room") else None,
-                participant=_participant_of(event.participant) if event.HasField("participant") else None,
+                at=moment(event.created_at),
+                room=room_of(event.room) if event.HasField("room") else None,
+                participant=participant_of(event.participant) if event.HasField("participant") else None,
             )
         except (ParseError, UnicodeDecodeError, OverflowError, OSError, ValueError) as error:
             raise WebhookMalformed from error
@@ -312,80 +214,3 @@ def _refusal(error: api.TwirpError, address: str) -> str:
             f"What answers at {address} is no LiveKit server (status {error.status}): is LIVEKIT_URL right?"
         )
     return f"LiveKit says: {error.message.rstrip('.')}."
-
-
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _trunk_of(message: api.SIPInboundTrunkInfo) -> Trunk:
-    # The server keeps the older of the two fields, and obeys the newer where it is set.
-    newer = message.media.HasField("encryption")
-    encryption = message.media.encryption if newer else message.media_encryption
-    return Trunk(
-        name=message.name,
-        mark=message.metadata,
-        numbers=tuple(sorted(message.numbers)),
-        allowed_addresses=tuple(sorted(message.allowed_addresses)),
-        username=message.auth_username,
-        password=message.auth_password,
-        encryption=next((name for name, value in ENCRYPTIONS.items() if value == encryption), "off"),
-        krisp=message.krisp_enabled,
-        allowed_callers=tuple(sorted(message.allowed_numbers)),
-    )
-
-
-def _put_trunk(trunk: Trunk, message: api.SIPInboundTrunkInfo) -> api.SIPInboundTrunkInfo:
-    message.name = trunk.name
-    message.metadata = trunk.mark
-    message.numbers[:] = trunk.numbers
-    message.allowed_addresses[:] = trunk.allowed_addresses
-    message.auth_username = trunk.username
-    message.auth_password = trunk.password
-    message.media_encryption = message.media.encryption = ENCRYPTIONS[trunk.encryption]
-    message.krisp_enabled = trunk.krisp
-    message.allowed_numbers[:] = trunk.allowed_callers
-    return message
-
-
-def _rule_of(message: api.SIPDispatchRuleInfo) -> Rule:
-    return Rule(
-        name=message.name,
-        mark=message.metadata,
-        trunk_ids=tuple(sorted(message.trunk_ids)),
-        room_prefix=message.rule.dispatch_rule_individual.room_prefix,
-        agents=tuple(agent.agent_name for agent in message.room_config.agents),
-        attributes=tuple(sorted(message.attributes.items())),
-        kind=message.rule.WhichOneof("rule") or "",
-        pin=message.rule.dispatch_rule_individual.pin,
-        only_callers=tuple(sorted(message.inbound_numbers)),
-        hides_callers=message.hide_phone_number,
-    )
-
-
-def _put_rule(rule: Rule, message: api.SIPDispatchRuleInfo) -> api.SIPDispatchRuleInfo:
-    message.name = rule.name
-    message.metadata = rule.mark
-    message.trunk_ids[:] = rule.trunk_ids
-    message.rule.dispatch_rule_individual.room_prefix = rule.room_prefix
-    message.rule.dispatch_rule_individual.pin = rule.pin
-    message.inbound_numbers[:] = rule.only_callers
-    message.hide_phone_number = rule.hides_callers
-    del message.room_config.agents[:]
-    message.room_config.agents.extend(api.RoomAgentDispatch(agent_name=agent) for agent in rule.agents)
-    message.attributes.clear()
-    message.attributes.update(rule.attributes)
-    return message
-
-
-def _room_of(message: api.Room) -> Room:
-    return Room(name=message.name, id=message.sid, created_at=_moment(message.creation_time))
-
-
-def _participant_of(message: api.ParticipantInfo) -> Participant:
-    return Participant(
-        identity=message.identity,
-        kind=KINDS.get(message.kind, "other"),
-        joined_at=_moment(message.joined_at),
-        attributes=dict(message.attributes),
-    )

@@ -1,28 +1,19 @@
-"""Every write to what happened: calls as the worker reports them, requests as the office works on them.
-
-All functions take keyword arguments (`write_records` aside) and say what they did, or raise.
-"""
+"""What a worker reports of its calls, stored in batches: twice makes no difference."""
 
 from __future__ import annotations
 
 import hashlib
 import uuid
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
-from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import models, transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Value, When
-from django.db.models.functions import Coalesce
 
 from clinic.models import Patient
 from phone.live import office_changed
-from phone.livekit_api import Participant, Room
 from phone.models import Call, CallEvent, ConsentRecord, KeypadEntry, PhoneLine, Request
 from phone.notifications import announce_requests
-from phone.querysets import CallQuerySet
 from phone.records import (
     CallEnded,
     CallStarted,
@@ -37,13 +28,6 @@ from phone.records import (
 )
 
 R = TypeVar("R")
-
-LONGEST_OUTAGE = timedelta(minutes=15)
-"""After so long a call in a LiveKit room counts as dead too, even if nobody can ask the server."""
-
-MISSED_CALLS = uuid.UUID("6f4f1f0e-58e2-5b0c-9f0e-2d7c5b1f3a11")
-STILL_HEART = timedelta(seconds=30)
-"""How long a call's worker may write nothing before the call counts as dead."""
 
 
 @transaction.atomic
@@ -66,113 +50,6 @@ def write_records(records: Sequence[Record]) -> None:
     for epoch, heartbeats in _last_heartbeats(records).items():
         _update_running(heartbeats, epoch=epoch)
     _end_calls(_of(CallEnded, records))
-
-
-def call_end_stale(*, now: datetime, still_for: timedelta = STILL_HEART) -> int:
-    """Give a final row to every call whose worker died: outcome `failed`, ended when it last wrote.
-
-    `still_for` is zero where no other process can hold a call, as when the only server starts. Calls in LiveKit
-    rooms are `phone.reconcile`'s first, where there is a LiveKit server. Returns how many there were.
-    """
-    stale = Call.objects.stale(since=now - still_for)
-    if settings.LIVEKIT.configured:
-        stale = stale.filter(Q(room="") | Q(heartbeat_at__lt=now - LONGEST_OUTAGE))
-    return call_end_failed(calls=stale)
-
-
-def call_end_failed(*, calls: CallQuerySet, ended_at: datetime | None = None) -> int:
-    """Give those of `calls` that still run a final row: outcome `failed`, ended then or when their worker last wrote.
-
-    Returns how many there were.
-    """
-    last_step = CallEvent.objects.filter(call=OuterRef("pk")).exclude(step="").order_by("-seq").values("step")
-    ended = (
-        calls.running()
-        .order_by()
-        .update(
-            outcome=Call.Outcome.FAILED,
-            ended_at=ended_at or F("heartbeat_at"),
-            ended_in_step=Coalesce(Subquery(last_step[:1]), Value("")),
-            served=Case(
-                When(Exists(Request.objects.filter(call=OuterRef("pk"))), then=Value(Call.Served.REQUEST)),
-                default=F("served"),
-            ),
-        )
-    )
-    if ended:
-        transaction.on_commit(office_changed, robust=True)
-    return ended
-
-
-def call_send_agent(*, call: Call, now: datetime) -> int | None:
-    """Claim a running call whose agent is dead for its next agent; that one's epoch, or None if it is too late.
-
-    The heart counts as beating from `now`, so that the next agent has time to come.
-    """
-    claimed = (
-        Call.objects.running()
-        .filter(pk=call.pk, epoch=call.epoch, heartbeat_at=call.heartbeat_at)
-        .update(epoch=call.epoch + 1, resumed_at=now, heartbeat_at=now)
-    )
-    return call.epoch + 1 if claimed else None
-
-
-def call_missed(
-    *, line: PhoneLine, room: Room, caller: Participant, caller_number: str, ended_at: datetime
-) -> bool:
-    """Put a call on record that no agent answered. False when there is a call in this room on record already.
-
-    Whoever reports it first or again, it is one row: its id comes from the room's session and the caller.
-    """
-    if Call.objects.filter(room=room.name).exists():
-        return False
-    Call.objects.bulk_create(
-        [
-            Call(
-                id=uuid.uuid5(MISSED_CALLS, f"{room.id} {caller.identity}"),
-                clinic=line.clinic,
-                line=line,
-                origin=Call.Origin.PHONE if caller.kind == "sip" else Call.Origin.BROWSER,
-                caller_number=caller_number,
-                language=line.clinic.languages[0],
-                started_at=caller.joined_at,
-                heartbeat_at=ended_at,
-                ended_at=max(ended_at, caller.joined_at),
-                outcome=Call.Outcome.MISSED,
-                room=room.name,
-            )
-        ],
-        ignore_conflicts=True,
-    )
-    transaction.on_commit(office_changed, robust=True)
-    return True
-
-
-def request_take(*, request: Request, user: AbstractBaseUser, now: datetime) -> bool:
-    """Claim an open request for `user`. False when somebody else was faster, or it is done."""
-    # One conditional UPDATE decides between two people who press at once; no lock is held.
-    return _claimed(Request.objects.untaken().filter(pk=request.pk).update(taken_by=user.pk, taken_at=now))
-
-
-def request_done(*, request: Request, user: AbstractBaseUser, now: datetime) -> bool:
-    """Mark an open request as done by `user`, who also takes it if nobody had. False when it was done."""
-    request_take(request=request, user=user, now=now)
-    return _claimed(Request.objects.open().filter(pk=request.pk).update(done_by=user.pk, done_at=now))
-
-
-def request_reopen(*, request: Request) -> bool:
-    """Put a taken or done request back on the list, for anybody to take. False when it is there already."""
-    return _claimed(
-        Request.objects.filter(pk=request.pk)
-        .filter(Q(taken_at__isnull=False) | Q(done_at__isnull=False))
-        .update(taken_by=None, taken_at=None, done_by=None, done_at=None)
-    )
-
-
-def _claimed(rows: int) -> bool:
-    if rows:
-        transaction.on_commit(office_changed, robust=True)
-    return rows == 1
 
 
 def _of(kind: type[R], records: Sequence[Record]) -> list[R]:

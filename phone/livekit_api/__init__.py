@@ -1,0 +1,32 @@
+"""The one way to the LiveKit server: an asynchronous method for each of its endpoints that the phone uses.
+
+Trunks, rules and rooms go in and come out as this package's own values; a message of LiveKit's never leaves it.
+Every method raises LiveKitUnreachable, LiveKitRefused or LiveKitNotSetUp, each with a sentence for a person.
+"""
+
+from phone.livekit_api.errors import (
+    LiveKitError,
+    LiveKitNotSetUp,
+    LiveKitRefused,
+    LiveKitUnreachable,
+    WebhookForged,
+    WebhookMalformed,
+)
+from phone.livekit_api.server import LiveKit
+from phone.livekit_api.values import Encryption, Participant, Room, Rule, Trunk, WebhookEvent
+
+__all__ = [
+    "Encryption",
+    "LiveKit",
+    "LiveKitError",
+    "LiveKitNotSetUp",
+    "LiveKitRefused",
+    "LiveKitUnreachable",
+    "Participant",
+    "Room",
+    "Rule",
+    "Trunk",
+    "WebhookEvent",
+    "WebhookForged",
+    "WebhookMalformed",
+]
