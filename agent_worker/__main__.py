@@ -14,17 +14,23 @@ import signal
 import sys
 
 import aiohttp
+from django.db import InterfaceError, OperationalError
 from livekit.agents import AgentServer
 
+from agent_worker.database import in_database
 from agent_worker.entrypoint import SAY_GOODBYE, answer_room, prepare
 from agent_worker.load import Switchboard
 from agent_worker.worker_settings import WorkerEnvironment, read_worker_environment
 from phone.livekit_settings import AGENT_NAME, LiveKitEnvironment, read_livekit_environment
+from phone.spool import store_left_behind
 
 log = logging.getLogger("agent_worker")
 
 GOODBYE_SECONDS = 5.0
 """How long live calls have for their last words."""
+
+LEFT_BEHIND_SECONDS = 5.0
+"""How often to look for records that a job process of this machine could not store before it ended."""
 
 NEVER_GIVE_UP = sys.maxsize
 """livekit-server may be away for as long as it likes: live calls do not need the worker's connection to it."""
@@ -78,10 +84,14 @@ async def run(server: AgentServer) -> None:
         )
     server.on("worker_registered", lambda *_: log.info("The worker is ready for calls."))
     running = asyncio.create_task(server.run())
-    await _first(running, stop.wait())
-    if not running.done():
-        await _drain(server, hurry)
-    await running
+    looking = asyncio.create_task(look_for_left_behind())
+    try:
+        await _first(running, stop.wait())
+        if not running.done():
+            await _drain(server, hurry)
+        await running
+    finally:
+        looking.cancel()
 
 
 async def _drain(server: AgentServer, hurry: asyncio.Event) -> None:
@@ -94,6 +104,19 @@ async def _drain(server: AgentServer, hurry: asyncio.Event) -> None:
         await asyncio.wait([draining], timeout=GOODBYE_SECONDS)
         draining.cancel()
     await server.aclose()
+
+
+async def look_for_left_behind() -> None:
+    """Store what ended job processes have left in the spool. Celery does so too, where it shares the data directory."""
+    while True:
+        try:
+            await in_database(store_left_behind)
+        except (OperationalError, InterfaceError):
+            # It is away still; whoever has records says so in the log.
+            pass
+        except Exception:
+            log.exception("records that were left behind could not be stored")
+        await asyncio.sleep(LEFT_BEHIND_SECONDS)
 
 
 def end_calls() -> None:

@@ -222,6 +222,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "look-for-lines-without-keys": {"task": "phone.tasks.look_for_lines_without_keys", "schedule": 300},
     "publish-due": {"task": "phone.tasks.publish_due", "schedule": 60},
     "mail-new-requests": {"task": "phone.tasks.mail_new_requests", "schedule": 60},
+    "store-left-behind": {"task": "phone.tasks.store_left_behind", "schedule": 5, "options": {"expires": 10}},
     "end-stale-calls": {"task": "phone.tasks.end_stale_calls", "schedule": 30},
 }
 if LIVEKIT.configured:

@@ -3,9 +3,10 @@
 import logging
 
 from celery import shared_task
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from phone import keys_heard, notifications, publishing, reconcile, services
+from phone import keys_heard, notifications, publishing, reconcile, services, spool
 from phone.livekit_api import LiveKitError
 from phone.metrics import count
 
@@ -26,8 +27,26 @@ def mail_new_requests() -> int:
 
 @shared_task(name="phone.tasks.end_stale_calls")
 def end_stale_calls() -> int:
-    """Give calls whose worker died their final row. Run it every 30 seconds. Returns how many there were."""
+    """Give calls whose worker died their final row. Run it every 30 seconds. Returns how many there were.
+
+    Not while a process on this machine has records that it could not store yet: its calls only look dead.
+    """
+    if spool.store_left_behind().held:
+        return 0
     return services.call_end_stale(now=timezone.now())
+
+
+@shared_task(name="phone.tasks.store_left_behind")
+def store_left_behind() -> int:
+    """Store what processes left in the spool that ended while the database was away. Returns how many records.
+
+    Run it every 5 seconds, which is before `reconcile_rooms` judges anybody after an outage.
+    """
+    try:
+        return spool.store_left_behind().stored
+    except (OperationalError, InterfaceError):
+        # It is away still; whoever has records says so in the log.
+        return 0
 
 
 @shared_task(name="phone.tasks.reconcile_rooms")

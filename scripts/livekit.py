@@ -160,6 +160,16 @@ def server_settings(*, port: int, redis_port: int, web_port: int, password: str)
     }
 
 
+def make_folder() -> Path:
+    """Where Redis' data, the server's key and the logs are: in the data directory, which is made where it is missing."""
+    data = ROOT / (os.environ.get("CLINIC_DATA_DIR") or "var")
+    folder = data / "livekit"
+    # One after the other: `parents=True` would let everybody look into the data directory.
+    for each in (data, folder):
+        each.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
 def start_all(machine: Machine) -> None:
     """Start everything, each when what it needs is there. Raises SystemExit with a sentence."""
     web_port = int(os.environ.get("PORT") or 8000)
@@ -204,9 +214,7 @@ def main() -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
-    folder = ROOT / (os.environ.get("CLINIC_DATA_DIR") or "var") / "livekit"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    machine = Machine(folder)
+    machine = Machine(make_folder())
     try:
         start_all(machine)
         while True:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from scripts import livekit_tools
-from scripts.livekit import Machine, free_port
+from scripts.livekit import Machine, free_port, make_folder
 from tests.services import require_service
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,6 +90,14 @@ def test_a_process_that_stops_by_itself_is_named_with_its_last_words(tmp_path: P
     finally:
         machine.stop()
     assert str(stop.value).splitlines() == ["port is taken", "redis-server stopped by itself (exit code 3)."]
+
+
+def test_nobody_else_can_look_into_a_data_directory_that_it_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLINIC_DATA_DIR", str(tmp_path / "var"))
+    folder = make_folder()
+    assert [each.stat().st_mode & 0o777 for each in (folder.parent, folder)] == [0o700, 0o700]
 
 
 @pytest.mark.xdist_group("servers and browsers")

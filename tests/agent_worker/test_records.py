@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +23,7 @@ from clinic.models import Clinic
 from phone import services
 from phone.models import Call, CallEvent
 from phone.records import CallEnded, CallStarted, EventHappened, Heartbeat, Record
+from phone.spool import LeftBehind, Spool, spool_folder, store_left_behind
 
 # Each write closes the connections that its thread no longer needs.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -151,6 +156,139 @@ async def test_each_loop_has_one_writer() -> None:
     assert writer() is mine
     other = await asyncio.to_thread(asyncio.run, another())
     assert other is not mine
+
+
+class Outage:
+    """A database that is away until `over`, and keeps what is written from then on. Some outages hang."""
+
+    def __init__(self, *, hangs: bool = False) -> None:
+        self.records: list[Record] = []
+        self.over = threading.Event()
+        self._hangs = hangs
+
+    def write(self, records: Sequence[Record]) -> None:
+        if self._hangs:
+            assert self.over.wait(30)
+        elif not self.over.is_set():
+            raise OperationalError("the database is away")
+        self.records.extend(records)
+
+
+def spooled() -> list[Path]:
+    return sorted(spool_folder().glob("*")) if spool_folder().exists() else []
+
+
+class TestWhileTheDatabaseIsAway:
+    @pytest.fixture(autouse=True)
+    def own_folder(self, tmp_path: Path, settings) -> None:
+        settings.DATA_DIR = tmp_path
+
+    @pytest.mark.parametrize("hangs", [False, True])
+    async def test_a_call_may_end_once_its_records_are_on_the_disk(self, hangs: bool) -> None:
+        outage = Outage(hangs=hangs)
+        records = RecordWriter(outage.write)
+        beats = [beat(number) for number in range(3)]
+        for record in beats:
+            records.put(record)
+        await asyncio.wait_for(records.drain(), 20)
+        assert len(spooled()) == 1
+        records.put(beat(3))
+        await asyncio.wait_for(records.drain(), 20)
+        outage.over.set()
+        while len(outage.records) < 4:
+            await asyncio.sleep(0.02)
+        assert outage.records[:3] == beats
+        await records.aclose()
+
+    async def test_what_was_kept_is_gone_when_the_database_has_it(self) -> None:
+        outage = Outage()
+        records = RecordWriter(outage.write, flush_at=10)
+        beats = [beat(number) for number in range(25)]
+        for record in beats:
+            records.put(record)
+        while not spooled():
+            await asyncio.sleep(0.02)
+        outage.over.set()
+        await asyncio.wait_for(records.drain(), 20)
+        assert outage.records == beats
+        assert spooled() == []
+        await records.aclose()
+
+    async def test_a_writer_that_is_closed_leaves_its_records_to_others(self) -> None:
+        outage = Outage()
+        records = RecordWriter(outage.write)
+        records.put(beat(1))
+        await asyncio.wait_for(records.aclose(), 20)
+        outage.over.set()
+        assert store_left_behind(write=outage.write).stored == 1
+        records.put(beat(2))
+        await asyncio.wait_for(records.aclose(), 20)
+        assert len(outage.records) == 2
+
+    async def test_a_disk_that_is_full_too_is_told_once_and_costs_nothing(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class FullDisk(Spool):
+            tries = 0
+
+            def keep(self, records: Sequence[Record]) -> None:
+                self.tries += 1
+                raise OSError(28, "No space left on device")
+
+        outage, disk = Outage(), FullDisk(spool_folder())
+        records = RecordWriter(outage.write, flush_after=0.01, spool=disk)
+        records.put(beat(1))
+        while disk.tries < 5:
+            await asyncio.sleep(0.02)
+        outage.over.set()
+        await asyncio.wait_for(records.drain(), 20)
+        assert len(outage.records) == 1
+        assert caplog.text.count("No space left on device") == 1
+        await records.aclose()
+
+    async def test_without_an_outage_nothing_is_written_to_the_disk(self) -> None:
+        database = Database()
+        records = RecordWriter(database.write)
+        records.put(beat(1))
+        await records.drain()
+        assert not spool_folder().exists()
+        await records.aclose()
+
+
+def test_a_process_that_is_killed_while_the_database_is_away_loses_no_row(tmp_path: Path, settings) -> None:
+    settings.DATA_DIR = tmp_path
+    clinic = Clinic.objects.create(name="Bright Smile Dental", slug="bright-smile")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DJANGO_SETTINGS_MODULE": "clinic.settings",
+        "CLINIC_DATA_DIR": str(tmp_path),
+        # Nobody listens there.
+        "DATABASE_URL": "postgresql://clinic@127.0.0.1:1/clinic",
+        "CLINIC_DATABASE_POOL": "false",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.agent_worker.cut_off_process", str(clinic.pk)],
+        cwd=Path(__file__).parents[2],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert process.stdout
+        call = process.stdout.readline().strip()
+        assert store_left_behind() == LeftBehind(held=1)
+        assert Call.objects.count() == 0
+    finally:
+        process.kill()
+        process.communicate()
+    assert store_left_behind().stored == 10
+    row = Call.objects.get()
+    assert (str(row.pk), row.outcome, row.served) == (call, "request_taken", "request")
+    assert row.requests.get().confirmed
+    assert [event.seq for event in row.events.all()] == [1, 2]
+    assert store_left_behind() == LeftBehind()
+    assert spooled() == []
 
 
 class TestWithTheDatabase:
