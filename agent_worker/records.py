@@ -82,7 +82,7 @@ class RecordWriter:
             )
 
     async def drain(self) -> None:
-        """Return when everything put so far is stored; in an outage of more than `PATIENCE`, when it is in the spool."""
+        """Return when everything put so far is stored; in an outage longer than `PATIENCE`, when the spool has it."""
         if self._safe() >= self._put:
             return
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -161,7 +161,7 @@ def server_settings(*, port: int, redis_port: int, web_port: int, password: str)
 
 
 def make_folder() -> Path:
-    """Where Redis' data, the server's key and the logs are: in the data directory, which is made where it is missing."""
+    """Where Redis' data, the server's key and the logs are: in the data directory, made where missing."""
     data = ROOT / (os.environ.get("CLINIC_DATA_DIR") or "var")
     folder = data / "livekit"
     # One after the other: `parents=True` would let everybody look into the data directory.

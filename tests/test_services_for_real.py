@@ -24,7 +24,8 @@ from clinic import beat
 from clinic.celery import app
 from scripts.with_postgresql import binaries, can_run, postgresql
 from tests.another_process import ANSWERS
-from tests.e2e.servers import REDIS, Process, answers, free_port
+from tests.e2e import servers
+from tests.e2e.servers import REDIS, Process
 from tests.services import require_service
 
 pytestmark = pytest.mark.xdist_group("servers and browsers")
@@ -42,22 +43,8 @@ def eventually(happened: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
-class Redis:
-    """A Redis that forgets everything when it is restarted, at the same address."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.start()
-
-    def start(self) -> None:
-        assert REDIS
-        arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
-        self.process = Process([REDIS, *arguments], self.folder / "redis.log")
-        self.process.wait_until(lambda: answers(self.port))
-
-    def stop(self) -> None:
-        self.process.stop()
+class Redis(servers.Redis):
+    """One that tells who listens."""
 
     @property
     def open_pages(self) -> int:

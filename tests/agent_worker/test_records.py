@@ -174,6 +174,14 @@ class Outage:
         self.records.extend(records)
 
 
+async def until(happened: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if happened():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not happen")
+
+
 def spooled() -> list[Path]:
     return sorted(spool_folder().glob("*")) if spool_folder().exists() else []
 
@@ -195,8 +203,7 @@ class TestWhileTheDatabaseIsAway:
         records.put(beat(3))
         await asyncio.wait_for(records.drain(), 20)
         outage.over.set()
-        while len(outage.records) < 4:
-            await asyncio.sleep(0.02)
+        await until(lambda: len(outage.records) == 4)
         assert outage.records[:3] == beats
         await records.aclose()
 
@@ -206,8 +213,7 @@ class TestWhileTheDatabaseIsAway:
         beats = [beat(number) for number in range(25)]
         for record in beats:
             records.put(record)
-        while not spooled():
-            await asyncio.sleep(0.02)
+        await until(lambda: bool(spooled()))
         outage.over.set()
         await asyncio.wait_for(records.drain(), 20)
         assert outage.records == beats
@@ -238,8 +244,7 @@ class TestWhileTheDatabaseIsAway:
         outage, disk = Outage(), FullDisk(spool_folder())
         records = RecordWriter(outage.write, flush_after=0.01, spool=disk)
         records.put(beat(1))
-        while disk.tries < 5:
-            await asyncio.sleep(0.02)
+        await until(lambda: disk.tries >= 5)
         outage.over.set()
         await asyncio.wait_for(records.drain(), 20)
         assert len(outage.records) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack
 from io import StringIO
 from pathlib import Path
 from typing import TypeVar
@@ -57,8 +58,29 @@ def livekit(data: Path, redis: Redis) -> Iterator[LiveKitServer]:
 @pytest.fixture(scope="session")
 def running_worker(data: Path, livekit: LiveKitServer, django_db_setup: None) -> Iterator[Worker]:
     worker = Worker(data, livekit, WORKER_WARM=2)
-    yield worker.ready()
-    worker.stop()
+    try:
+        yield worker.ready()
+    finally:
+        worker.stop()
+
+
+class Apart:
+    """A livekit-server with a Redis of its own, and the workers that a test starts for it: none to begin with."""
+
+    def __init__(self, data: Path, redis: Redis, livekit: LiveKitServer, running: ExitStack) -> None:
+        self._data = data
+        self._running = running
+        self._workers = 0
+        self.redis = redis
+        self.livekit = livekit
+
+    def start(self, **variables: str | int) -> Worker:
+        """Start one more worker; it is not ready yet."""
+        self._workers += 1
+        name = f"{self.livekit.port}-{self._workers}"
+        worker = Worker(self._data, self.livekit, name=name, **variables)
+        self._running.callback(worker.stop)
+        return worker
 
 
 @pytest.fixture
@@ -66,27 +88,12 @@ def apart(data: Path, tmp_path: Path, django_db_setup: None) -> Iterator[Apart]:
     """Servers of a test's own, for one that starts and stops workers: no other worker gets its calls."""
     require_service("e2e tests", REDIS, "redis-server is not installed")
     require_service("e2e tests", LIVEKIT, "livekit-server is not installed")
-    redis = Redis(tmp_path)
-    apart = Apart(data, LiveKitServer(tmp_path, redis))
-    yield apart
-    for process in (*apart.workers, apart.livekit, redis):
-        process.stop()
-
-
-class Apart:
-    """A livekit-server without a worker, and the workers that a test starts for it."""
-
-    def __init__(self, data: Path, livekit: LiveKitServer) -> None:
-        self._data = data
-        self.livekit = livekit
-        self.workers: list[Worker] = []
-
-    def start(self, **variables: str | int) -> Worker:
-        """Start one more worker; it is not ready yet."""
-        name = f"{self.livekit.port}-{len(self.workers)}"
-        worker = Worker(self._data, self.livekit, name=name, **variables)
-        self.workers.append(worker)
-        return worker
+    with ExitStack() as running:
+        redis = Redis(tmp_path)
+        running.callback(redis.stop)
+        livekit = LiveKitServer(tmp_path, redis)
+        running.callback(livekit.stop)
+        yield Apart(data, redis, livekit, running)
 
 
 @pytest.fixture

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import secrets
 import shutil
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-REDIS = shutil.which("redis-server")
-GO_BINARIES = Path(os.environ.get("GOBIN") or Path(os.environ.get("GOPATH") or Path.home() / "go") / "bin")
-LIVEKIT = shutil.which("livekit-server") or shutil.which("server", path=GO_BINARIES)
-"""`go install` names the binary after its package: `server`."""
+from scripts.livekit_tools import livekit_server
 
+REDIS = shutil.which("redis-server")
+LIVEKIT = livekit_server()
 SETPRIV = shutil.which("setpriv")
+
+SUBSCRIBED = re.compile(r"^livekit_track_subscribed_total{.*} (\S+)$", re.MULTILINE)
 
 STARTS_SECONDS = 20.0
 STOPS_SECONDS = 10.0
@@ -53,6 +55,11 @@ class Process:
         """All output so far."""
         return self.output.read_text(errors="replace")
 
+    def die(self) -> None:
+        """What kill -9 does."""
+        self.popen.kill()
+        self.popen.wait()
+
     def stop(self, *, seconds: float = STOPS_SECONDS) -> None:
         """Ask the process to end; kill it where it does not."""
         self.popen.terminate()
@@ -69,29 +76,54 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-class Redis(Process):
-    """A Redis that keeps nothing."""
+class Redis:
+    """A Redis that keeps nothing: when it is started again, at the same address, it is empty."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder, self.port = folder, free_port()
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
         assert REDIS
-        self.port = free_port()
-        arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-        super().__init__([REDIS, *arguments], folder / "redis.log")
-        self.wait_until(lambda: answers(self.port))
+        arguments = [
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            str(self._folder),
+        ]
+        self.process = Process([REDIS, *arguments], self._folder / "redis.log")
+        self.process.wait_until(lambda: answers(self.port))
+
+    def stop(self) -> None:
+        self.process.stop()
 
 
 class LiveKitServer(Process):
-    """A livekit-server with one key, which carries audio over the loopback interface."""
+    """A livekit-server with one key, which carries audio over the loopback interface.
 
-    def __init__(self, folder: Path, redis: Redis) -> None:
+    `webhook` is where it sends its webhooks.
+    """
+
+    def __init__(self, folder: Path, redis: Redis, *, webhook: str = "") -> None:
         assert LIVEKIT
         self.port = free_port()
+        self._metrics_port = free_port()
         self.key, self.secret = "e2e", secrets.token_hex(20)
         config = {
             "port": self.port,
             "bind_addresses": ["127.0.0.1"],
             "keys": {self.key: self.secret},
             "redis": {"address": f"127.0.0.1:{redis.port}"},
+            "prometheus": {"port": self._metrics_port},
+            "webhook": {"api_key": self.key, "urls": [webhook] if webhook else []},
             "logging": {"level": "info"},
             "rtc": {
                 "node_ip": "127.0.0.1",
@@ -110,6 +142,12 @@ class LiveKitServer(Process):
     @property
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def subscriptions(self) -> int:
+        """How many tracks are being sent to somebody just now, by the server's own count."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics_port}/metrics", timeout=5) as answer:
+            return sum(int(float(count)) for count in SUBSCRIBED.findall(answer.read().decode()))
 
     @property
     def environment(self) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,12 @@ LIKE = 0.65
 SMOOTHED = 8
 """Frames that are averaged: the jitter buffer stretches what is heard by a few milliseconds here and there."""
 
+BEGINNING = 150
+"""Frames of a sentence that suffice to recognise it by."""
+
+GAP = 0.15
+"""Seconds of silence beyond a sentence's own pauses from which on there is a gap in it."""
+
 LOOK_EVERY = 0.05
 KEYS = "0123456789*#ABCD"
 Loudness = np.ndarray[Any, np.dtype[np.float64]]
@@ -40,6 +46,15 @@ def loudness(samples: np.ndarray[Any, np.dtype[np.int16]], rate: int) -> Loudnes
 def smoothed(loud: Loudness) -> Loudness:
     """A moving average of `loud`."""
     return np.convolve(loud, np.ones(SMOOTHED) / SMOOTHED, "valid")
+
+
+def longest_silence(loud: Sequence[float] | Loudness) -> float:
+    """Seconds of the longest stretch in which nothing is heard."""
+    longest = silent = 0
+    for each in loud:
+        silent = silent + 1 if each < AUDIBLE else 0
+        longest = max(longest, silent)
+    return longest * FRAME_SECONDS
 
 
 class Ear:
@@ -72,9 +87,9 @@ class Ear:
         """How like `clip` the most similar stretch is that was heard from frame `since` on: 1 is the same."""
         return float(self._likenesses(clip, since).max(initial=0.0))
 
-    def began(self, clip: Loudness, since: int) -> float:
-        """When, in loop time, the most similar stretch began to be heard."""
-        return self.at[since + int(self._likenesses(clip, since).argmax())]
+    def began(self, clip: Loudness, since: int) -> int:
+        """The frame with which the most similar stretch began."""
+        return since + int(self._likenesses(clip, since).argmax())
 
     def _likenesses(self, clip: Loudness, since: int) -> Loudness:
         if len(self.loud) - since < len(clip):
@@ -141,18 +156,39 @@ class Telephone:
 
     async def hears(self, clip: Loudness, *, within: float = 15.0) -> None:
         """Hear this very sentence, since `begin`."""
-        looked, best = self._since, 0.0
+        await self.hears_one_of({"that sentence": clip}, within=within)
+
+    async def hears_one_of(self, clips: Mapping[str, Loudness], *, within: float = 15.0) -> str:
+        """Hear one of these sentences, since `begin`; its name."""
+        looked = self._since
+        likest = dict.fromkeys(clips, 0.0)
 
         def heard() -> bool:
-            nonlocal looked, best
-            since, looked = looked, max(looked, len(self.ear.loud) - len(clip))
-            best = max(best, self.ear.likeness(clip, since))
-            return best >= LIKE
+            nonlocal looked
+            since, looked = looked, max(looked, len(self.ear.loud) - max(map(len, clips.values())))
+            for name, clip in clips.items():
+                likest[name] = max(likest[name], self.ear.likeness(clip, since))
+            return max(likest.values()) >= LIKE
 
         try:
-            await self._until(heard, within, "does not hear that sentence")
+            await self._until(heard, within, f"does not hear {' or '.join(clips)}")
         except AssertionError as error:
-            raise AssertionError(f"{error} The most similar one: {best:.2f}.") from None
+            raise AssertionError(f"{error} The most similar one: {max(likest.values()):.2f}.") from None
+        return max(likest, key=lambda name: likest[name])
+
+    async def hears_without_a_gap(self, sentence: Loudness, *, within: float = 15.0) -> None:
+        """Hear this whole sentence, since `begin`, with no silence in it but its own pauses."""
+        beginning = sentence[:BEGINNING]
+        await self.hears(beginning, within=within)
+        first = self.ear.began(beginning, self._since)
+        last = first + len(sentence)
+        length = len(sentence) * FRAME_SECONDS
+        await self._until(lambda: len(self.ear.loud) >= last, within + length, "does not hear its end")
+        assert self.ear.likeness(sentence[-BEGINNING:], last - 2 * BEGINNING) >= LIKE, (
+            "Its end was another one."
+        )
+        silent = longest_silence(self.ear.loud[first:last])
+        assert silent <= longest_silence(sentence) + GAP, f"The caller heard nothing for {silent:.2f} s."
 
     async def hears_silence(self, seconds: float = 0.5, *, within: float = 20.0) -> None:
         """Hear nothing for so long."""

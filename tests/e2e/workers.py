@@ -9,14 +9,16 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psutil
 from django.conf import settings
 from django.db import connection
 
-from tests.e2e.servers import LiveKitServer, Process, free_port
+from tests.e2e.servers import STOPS_SECONDS, LiveKitServer, Process, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "The worker is ready for calls."
@@ -80,6 +82,22 @@ class Worker(Process):
             found: dict[str, Any] = json.load(answer)
             return found
 
+    @property
+    def jobs(self) -> list[psutil.Process]:
+        """Its job processes, the oldest first: those with a call, and those that wait for one."""
+        server_of_forks = psutil.Process(self.popen.pid).children()
+        jobs = [job for server in server_of_forks for job in server.children()]
+        return sorted(jobs, key=lambda job: (job.create_time(), job.pid))
+
     def tell_to_stop(self) -> None:
         """What a service manager does."""
         self.popen.send_signal(signal.SIGTERM)
+
+    def stop(self, *, seconds: float = STOPS_SECONDS) -> None:
+        """Ask it to end. It is killed where it does not, and so is what it has left behind."""
+        super().stop(seconds=seconds)
+        for pid in psutil.pids():
+            with suppress(ProcessLookupError):
+                # It was started in a session of its own, which all its processes are in.
+                if os.getsid(pid) == self.popen.pid:
+                    os.kill(pid, signal.SIGKILL)
