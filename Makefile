@@ -22,11 +22,12 @@ test: environment ## Run every test this machine can run (ARGS="-k menu" for som
 		$(PYTHON) -m pytest -n logical --ignore tests/e2e $(ARGS) || failed=1; \
 		echo "Once more on PostgreSQL, what depends on the database:"; \
 		$(PYTHON) scripts/with_postgresql.py $(PYTHON) -m pytest -n logical --reuse-db --ignore tests/e2e $(ARGS) || failed=1; \
-		echo "Left out: calls over a real livekit-server and real workers, which take minutes: make e2e"; \
+		echo "Calls over a real livekit-server, which want the machine for themselves:"; \
+		$(PYTHON) -m pytest -n 2 tests/e2e $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 		exit $$failed
 
-e2e: environment ## Place calls over a real livekit-server, Redis and workers (installs them where they are missing)
-	@$(PYTHON) scripts/livekit_tools.py && $(PYTHON) -m pytest tests/e2e $(ARGS)
+e2e: environment ## Only the calls over a real livekit-server, Redis and workers (installs those where they are missing)
+	@$(PYTHON) scripts/livekit_tools.py && $(PYTHON) -m pytest -n 2 tests/e2e $(ARGS)
 
 lint: environment ## Check style, types, templates, migrations and import rules
 	@scripts/lint

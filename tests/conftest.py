@@ -18,7 +18,10 @@ DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup"}
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if folder_of(item) in ALONE:
+        if folder_of(item) == "e2e":
+            # Each file waits much and computes little: two of them at once, each with servers of its own.
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+        elif folder_of(item) in ALONE:
             item.add_marker(pytest.mark.xdist_group("servers and browsers"))
     if os.environ.get("TEST_DATABASE_URL"):
         run_those_that_depend_on_the_database(config, items)

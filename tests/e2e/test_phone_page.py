@@ -85,7 +85,7 @@ async def test_a_caller_consents_chooses_types_and_hears_the_office_hours(
     await caller.hears("Thank you for calling Bright Smile Dental")
     await caller.hears_the_voice()
     await caller.presses("1")
-    await caller.reads("You agreed to the recording.")
+    await caller.reads("You agreed, but before the question was over.")
     await caller.hears("For office hours, press 2.")
     await caller.presses("2")
     await caller.hears("We are open Monday through Friday")
