@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+from celery.schedules import crontab
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.templatetags.static import static
 
@@ -155,6 +156,7 @@ AUDITLOG_INCLUDE_TRACKING_MODELS = (
     "clinic.Closure",
     "clinic.ClosureInterval",
     "phone.PhoneSettings",
+    "phone.RetentionRules",
     "phone.Wording",
     "phone.Menu",
     "phone.MenuOption",
@@ -223,6 +225,12 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "publish-due": {"task": "phone.tasks.publish_due", "schedule": 60},
     "mail-new-requests": {"task": "phone.tasks.mail_new_requests", "schedule": 60},
     "end-stale-calls": {"task": "phone.tasks.end_stale_calls", "schedule": 30},
+    "delete-marked-sounds": {"task": "phone.tasks.delete_marked_sounds", "schedule": 300},
+    # UTC: night in Europe, late evening in America. It works in slices of seconds and disturbs nobody.
+    "delete-what-is-due": {
+        "task": "phone.tasks.delete_what_is_due",
+        "schedule": crontab(hour="3", minute="30"),
+    },
 }
 if LIVEKIT.configured:
     CELERY_BEAT_SCHEDULE["reconcile-rooms"] = {
@@ -240,7 +248,10 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("phone/icon.svg")}
     ],
     "DASHBOARD_CALLBACK": "phone.admin.figures.today_at_a_glance",
-    "STYLES": [lambda request: static("office/office.css")],
+    "STYLES": [
+        lambda request: static("office/office.css"),
+        lambda request: static("office/evidence.css"),
+    ],
     "SCRIPTS": [lambda request: static("office/live.js")],
     "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": NAVIGATION},
 }

@@ -121,6 +121,7 @@ class Due:
     """What one rule would take away now: from how many calls (or how many tries), and when the oldest began."""
 
     title: str
+    unit: str
     days: int | None
     count: int
     oldest: datetime | None
@@ -131,7 +132,8 @@ def dry_run(rules: RetentionRules, now: datetime) -> Iterator[Due]:
     for rule in RULES:
         calls = rule.due(rules, now)
         title = str(RetentionRules._meta.get_field(rule.field).verbose_name)  # type: ignore[union-attr]
-        yield Due(title, rule.days(rules), calls.count(), calls.aggregate(oldest=Min("started_at"))["oldest"])
+        oldest = calls.aggregate(oldest=Min("started_at"))["oldest"]
+        yield Due(title, "calls", rule.days(rules), calls.count(), oldest)
     attempts = attempts_due(rules, now)
     oldest = attempts.aggregate(oldest=Min("at"))["oldest"]
-    yield Due("patient ID attempts", rules.numbers, attempts.count(), oldest)
+    yield Due("patient ID attempts", "attempts", rules.numbers, attempts.count(), oldest)

@@ -36,10 +36,13 @@ Counts = Counter[uuid.UUID]
 
 @dataclass
 class RetentionRun:
-    """What one run did: rows and sounds by `Deletion.what`; `finished` unless its time was up or a sound stayed."""
+    """What one run did: rows and sounds by `Deletion.what`; whether there is `more`, because its time was up; how many
+    sounds are still there, because of that or of their storage.
+    """
 
     deleted: Counter[str] = field(default_factory=Counter)
-    finished: bool = True
+    more: bool = False
+    sounds_left: int = 0
 
 
 def retention_run(*, now: datetime, username: str = "", seconds: float | None = None) -> RetentionRun:
@@ -54,11 +57,11 @@ def retention_run(*, now: datetime, username: str = "", seconds: float | None = 
         for deleted in _batches(rules, now, username):
             run.deleted.update(deleted)
             if time.monotonic() > stops_at:
-                run.finished = False
+                run.more = True
                 return run
-    sounds_deleted, left = recordings_delete(now=now, stops_at=stops_at)
+    sounds_deleted, run.sounds_left = recordings_delete(now=now, stops_at=stops_at)
     run.deleted.update(sounds_deleted)
-    run.finished = not left
+    run.more = time.monotonic() > stops_at
     return run
 
 
