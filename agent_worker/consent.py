@@ -78,9 +78,19 @@ async def _ask(conversation: Conversation) -> Consent:
         question=prompt.text,
         asked_at=answer.asked_at,
         heard_to_end=answer.heard_to_end,
+        given=_given(answer),
     )
     await _acknowledge(conversation, decision)
     return Consent(decision, wants_person=answer.kind == "person")
+
+
+def _given(answer: Answer) -> str:
+    """What the caller answered with: the key, or which kind of words. Their own words may go; the record stays."""
+    if answer.kind == "person":
+        return "0" if answer.source == "keypad" else "person"
+    if answer.kind != "entry":
+        return ""
+    return answer.keys if answer.source == "keypad" else {YES: "yes", NO: "no"}[answer.keys]
 
 
 async def _acknowledge(conversation: Conversation, decision: Decision) -> None:
@@ -101,6 +111,7 @@ def _record(
     question: str = "",
     asked_at: datetime | None = None,
     heard_to_end: bool = False,
+    given: str = "",
 ) -> None:
     rules = conversation.plan.consent
     permitted = decision == "given" and (heard_to_end or rules.early_answer_permits_recording)
@@ -114,4 +125,5 @@ def _record(
         covers=covers if permitted else (False, False, False),
         asked_at=asked_at,
         heard_to_end=heard_to_end,
+        answer=given,
     )

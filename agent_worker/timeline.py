@@ -171,8 +171,12 @@ class CallTimeline:
         covers: tuple[bool, bool, bool],
         asked_at: datetime | None,
         heard_to_end: bool,
+        answer: str = "",
     ) -> None:
-        """The consent question was decided. `covers` is recording, transcript, outside processing."""
+        """The consent question was decided. `covers` is recording, transcript, outside processing.
+
+        `answer` is the key, or which kind of words it was: never the words.
+        """
         at = self.clock.now()
         recording, transcript, outside = covers
         self.transcript_allowed = transcript
@@ -190,6 +194,7 @@ class CallTimeline:
                 covers_outside_processing=outside,
                 asked_at=asked_at,
                 heard_to_end=heard_to_end,
+                answer=answer,
             )
         )
         fields = {"decision": decision, "heard_to_end": heard_to_end, "recording": recording}

@@ -1,11 +1,13 @@
-"""What must not lie readable in the database: AES-GCM with named keys, and keyed hashes to find it by.
+"""What must not lie readable in the database: AES-GCM with named keys, and keyed hashes to find it by; signatures.
 
 The keys live in a file of their own (`settings.CLINIC_KEY_FILE`, by default `keys.json` in the data
 directory), never in the database: whoever has the database alone reads no patient ID. So a backup of the
 database needs one of this file, kept apart from it.
 
 Several encryption keys may be in it. The last one encrypts; the others still decrypt what was written under
-them (`add_encryption_key`). The HMAC key stays: under a new one no stored hash would be found again.
+them (`add_encryption_key`). The HMAC key stays: under a new one no stored hash would be found again, and no seal
+would hold. So does the signing key, of which others keep the public half; a file from before there was one gets it by
+`complete_key_file`.
 """
 
 from __future__ import annotations
@@ -18,10 +20,11 @@ import threading
 from pathlib import Path
 from typing import Annotated
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Warning
 from pydantic import AfterValidator, Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
 
 log = logging.getLogger(__name__)
@@ -47,7 +50,8 @@ def _whole(key: bytes) -> bytes:
     return key
 
 
-Key = Annotated[Base64Bytes, AfterValidator(_whole), Field(repr=False)]
+KeyBytes = Annotated[Base64Bytes, AfterValidator(_whole)]
+Key = Annotated[KeyBytes, Field(repr=False)]
 
 
 class EncryptionKey(BaseModel):
@@ -60,12 +64,16 @@ class EncryptionKey(BaseModel):
 
 
 class Keys(BaseModel):
-    """The key file's content, as JSON. The encryption keys are in order of age; the last one encrypts."""
+    """The key file's content, as JSON. The encryption keys are in order of age; the last one encrypts.
+
+    `signing` is an Ed25519 private key (RFC 8032, section 5.1.5).
+    """
 
     model_config = ConfigDict(frozen=True)
 
     encryption: Annotated[tuple[EncryptionKey, ...], Field(min_length=1)]
     hmac: Key
+    signing: Annotated[KeyBytes | None, Field(repr=False)] = None
 
     def key(self, key_id: str) -> bytes | None:
         """The encryption key called `key_id`, or None."""
@@ -105,6 +113,25 @@ def keyed_hash(text: str, purpose: str) -> str:
     return hmac.new(_keys().hmac, message, hashlib.sha256).hexdigest()
 
 
+def sign(message: bytes) -> bytes:
+    """The Ed25519 signature (RFC 8032; 64 bytes) of this system under `message`. Raises KeysUnavailable."""
+    return _signing_key().sign(message)
+
+
+def public_key() -> bytes:
+    """What others check this system's signatures with: 32 bytes. Raises KeysUnavailable."""
+    return _signing_key().public_key().public_bytes_raw()
+
+
+def is_signed_by(key: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether whoever has the private half of `key` signed `message`."""
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
 def key_file() -> Path:
     """Where the keys are."""
     return Path(getattr(settings, "CLINIC_KEY_FILE", "") or settings.DATA_DIR / "keys.json")
@@ -122,6 +149,7 @@ def ensure_key_file() -> Path | None:
     keys = Keys.model_construct(
         encryption=(EncryptionKey.model_construct(id="k1", key=secrets.token_bytes(KEY_BYTES)),),
         hmac=secrets.token_bytes(KEY_BYTES),
+        signing=secrets.token_bytes(KEY_BYTES),
     )
     draft = _draft(path, keys)
     try:
@@ -149,13 +177,25 @@ def add_encryption_key() -> str:
     return key_id
 
 
+def complete_key_file() -> bool:
+    """Add a signing key to a key file from before there was one. False where it has one. Raises KeysUnavailable."""
+    path = key_file()
+    keys = _read(path)
+    if keys.signing is not None:
+        return False
+    _draft(path, keys.model_copy(update={"signing": secrets.token_bytes(KEY_BYTES)})).replace(path)
+    _keys(fresh=True)
+    log.warning("A signing key was added to %s. %s", path, BACK_UP)
+    return True
+
+
 def check_key_file(**_: object) -> list[CheckMessage]:
     """The system check: the key file is there, whole and private. The demo makes a missing one by itself."""
     path = key_file()
     if settings.DEMO and not path.exists():
         return []
     try:
-        _read(path)
+        keys = _read(path)
     except KeysUnavailable as unavailable:
         return [
             Error(
@@ -166,6 +206,14 @@ def check_key_file(**_: object) -> list[CheckMessage]:
         ]
     if path.stat().st_mode & 0o077:
         return [Error(f"Others on this machine can read {path}.", hint=f"chmod 600 {path}", id="clinic.E002")]
+    if keys.signing is None and not settings.DEMO:
+        return [
+            Warning(
+                f"{path} has no signing key: consent evidence cannot be taken out.",
+                hint=f"Run “manage.py make_keys”. {BACK_UP}",
+                id="clinic.W004",
+            )
+        ]
     return []
 
 
@@ -183,6 +231,16 @@ def _keys(*, fresh: bool = False) -> Keys:
         return _loaded[path]
 
 
+def _signing_key() -> Ed25519PrivateKey:
+    # Another process may have added the key since this one read the file.
+    if _keys().signing is None and _keys(fresh=True).signing is None and settings.DEMO:
+        complete_key_file()
+    private = _keys().signing
+    if private is None:
+        raise KeysUnavailable(f"{key_file()} has no signing key. “manage.py make_keys” adds one.")
+    return Ed25519PrivateKey.from_private_bytes(private)
+
+
 def _read(path: Path) -> Keys:
     # The errors' own words are left out: they quote what they could not read.
     try:
@@ -198,5 +256,5 @@ def _read(path: Path) -> Keys:
 def _draft(path: Path, keys: Keys) -> Path:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     draft.touch(mode=0o600, exist_ok=False)
-    draft.write_text(keys.model_dump_json(indent=2))
+    draft.write_text(keys.model_dump_json(indent=2, exclude_none=True))
     return draft

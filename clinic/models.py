@@ -11,6 +11,7 @@ from django.db import models, transaction
 from django.utils import timezone
 from phonenumber_field.modelfields import PhoneNumberField
 
+from clinic.evidence import Sealed, SealedQuerySet
 from clinic.languages import LANGUAGES, TextByLanguageField
 from clinic.querysets import IdentityAttemptQuerySet, PatientQuerySet
 from clinic.signals import clinic_changed
@@ -221,13 +222,16 @@ class IdentityAttempt(models.Model):
         return f"{self.get_outcome_display()} at {self.at:%Y-%m-%d %H:%M}"
 
 
-class AccessRecord(models.Model):
+class AccessRecord(Sealed):
     """Who looked at patient data, played it or took it out, and when. Append-only."""
 
     class Action(models.TextChoices):
         VIEW = "view", "Viewed"
         EXPORT = "export", "Exported"
         PLAY = "play", "Played"
+
+    # Who it was stays in `username` when the log-in is deleted.
+    may_be_emptied = ("user",)
 
     at = models.DateTimeField(default=timezone.now)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
@@ -237,6 +241,8 @@ class AccessRecord(models.Model):
     object_id = models.CharField(max_length=64, blank=True)
     count = models.PositiveIntegerField(default=1, help_text="How many objects, in an export.")
     address = models.GenericIPAddressField(null=True, blank=True)
+
+    objects = SealedQuerySet.as_manager()
 
     class Meta:
         ordering = ["-at"]

@@ -56,6 +56,8 @@ NAVIGATION = [
         "items": [
             rows("Who saw what", "visibility", "clinic", "accessrecord"),
             rows("Who changed what", "history", "auditlog", "logentry"),
+            rows("Retention", "auto_delete", "phone", "retentionrules"),
+            rows("What was deleted", "delete_history", "phone", "deletion"),
             rows("Patient ID attempts", "lock", "clinic", "identityattempt"),
             rows("Log-in attempts", "key", "axes", "accessattempt"),
             rows("Users", "person", "auth", "user"),

@@ -26,6 +26,7 @@ CALLS = (
     "phone.keypadentry",
     "phone.consentrecord",
     "phone.recording",
+    "phone.legalhold",
 )
 """Evidence: nobody adds to it, changes or deletes it by hand."""
 
@@ -64,6 +65,10 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "clinic.patient": (*ALL, "export_patient"),
         "clinic.identityattempt": EDIT,
         **_each(CALLS, VIEW),
+        "phone.consentrecord": ("view", "export_consentrecord"),
+        "phone.legalhold": ("view", "add"),
+        "phone.retentionrules": ("view", "add", "change", "erase_caller"),
+        "phone.deletion": VIEW,
         "phone.request": EDIT,
         "phone.confirmation": ("view", "add"),
     },
@@ -75,6 +80,8 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "clinic.identityattempt": VIEW,
         "clinic.accessrecord": VIEW,
         **_each(CALLS, VIEW),
+        "phone.retentionrules": VIEW,
+        "phone.deletion": VIEW,
         "phone.request": VIEW,
         "phone.confirmation": VIEW,
         "auditlog.logentry": VIEW,
@@ -87,6 +94,10 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "clinic.identityattempt": EDIT,
         "clinic.accessrecord": VIEW,
         **_each(CALLS, VIEW),
+        "phone.consentrecord": ("view", "export_consentrecord"),
+        "phone.legalhold": ("view", "add"),
+        "phone.retentionrules": ("view", "add", "change", "erase_caller"),
+        "phone.deletion": VIEW,
         "phone.request": EDIT,
         "phone.confirmation": ("view", "add"),
         "auth.user": ALL,

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+from celery.schedules import crontab
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.templatetags.static import static
 
@@ -155,6 +156,7 @@ AUDITLOG_INCLUDE_TRACKING_MODELS = (
     "clinic.Closure",
     "clinic.ClosureInterval",
     "phone.PhoneSettings",
+    "phone.RetentionRules",
     "phone.Wording",
     "phone.Menu",
     "phone.MenuOption",
@@ -224,6 +226,12 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "mail-new-requests": {"task": "phone.tasks.mail_new_requests", "schedule": 60},
     "store-left-behind": {"task": "phone.tasks.store_left_behind", "schedule": 5, "options": {"expires": 10}},
     "end-stale-calls": {"task": "phone.tasks.end_stale_calls", "schedule": 30},
+    "delete-marked-sounds": {"task": "phone.tasks.delete_marked_sounds", "schedule": 300},
+    # UTC: night in Europe, late evening in America. It works in slices of seconds and disturbs nobody.
+    "delete-what-is-due": {
+        "task": "phone.tasks.delete_what_is_due",
+        "schedule": crontab(hour="3", minute="30"),
+    },
 }
 if LIVEKIT.configured:
     CELERY_BEAT_SCHEDULE["reconcile-rooms"] = {
@@ -241,7 +249,10 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("phone/icon.svg")}
     ],
     "DASHBOARD_CALLBACK": "phone.admin.figures.today_at_a_glance",
-    "STYLES": [lambda request: static("office/office.css")],
+    "STYLES": [
+        lambda request: static("office/office.css"),
+        lambda request: static("office/evidence.css"),
+    ],
     "SCRIPTS": [lambda request: static("office/live.js")],
     "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": NAVIGATION},
 }

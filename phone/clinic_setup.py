@@ -19,7 +19,7 @@ from clinic.hours import Interval
 from clinic.models import Clinic, OpeningInterval
 from clinic.week_text import EXAMPLE, format_week, parse_week
 from phone.building import settings_of
-from phone.models import Menu, MenuOption, PhoneLine, PhoneSettings, Wording
+from phone.models import Menu, MenuOption, PhoneLine, PhoneSettings, RetentionRules, Wording
 from phone.wording import default_wording, placeholders
 
 EMERGENCY = "emergency"
@@ -197,6 +197,7 @@ def clinic_set_up(*, clinic: Clinic | None, slug: str, answers: Answers) -> tupl
     All or nothing. Raises ValueError with a sentence where the number belongs to another clinic.
     """
     done: list[str] = []
+    is_new = clinic is None
     if clinic is None:
         clinic = Clinic(slug=slug or slugify(answers.name)[:50] or "clinic")
         done.append(f"Made the clinic “{answers.name}”.")
@@ -211,6 +212,9 @@ def clinic_set_up(*, clinic: Clinic | None, slug: str, answers: Answers) -> tupl
         if not made:
             done.append(f"Recording of calls is now: {phone_settings.get_consent_policy_display().lower()}.")
     done += _menus(clinic, phone_settings)
+    if is_new:
+        RetentionRules.objects.create(clinic=clinic)
+        done.append("What callers leave is deleted after some time: see Retention in the admin.")
     return clinic, done
 
 

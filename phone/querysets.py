@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import phonenumbers
@@ -14,10 +14,12 @@ from django.db import models
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
 
+from clinic.evidence import EvidenceQuerySet
+
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
-    from phone.models import Call, CallEvent, Request  # noqa: F401
+    from phone.models import Call, CallEvent, KeypadEntry, Request  # noqa: F401
 
 
 def start_of_day(day: date, zone: ZoneInfo) -> datetime:
@@ -51,6 +53,19 @@ class CallQuerySet(models.QuerySet["Call"]):
     def running(self) -> CallQuerySet:
         """Calls without a final row."""
         return self.filter(outcome="")
+
+    def may_go(self, *, before: datetime) -> CallQuerySet:
+        """Calls that are over, began before that, and are not held: rules and erasure may take from them."""
+        return self.exclude(outcome="").filter(started_at__lt=before, on_hold=False)
+
+    def locked(self, most: int) -> list[Call]:
+        """The oldest of them, locked until the transaction ends; those that somebody else has locked are left out.
+
+        SQLite has no such locks, and needs none: it has one writer at a time.
+        """
+        return list(
+            self.order_by("started_at", "id").select_for_update(of=("self",), skip_locked=True)[:most]
+        )
 
     def stale(self, *, since: datetime) -> CallQuerySet:
         """Running calls of people whose worker has not written since `since`.
@@ -115,29 +130,44 @@ class CallQuerySet(models.QuerySet["Call"]):
         return self.filter(caller_number__endswith=digits) if digits else self.none()
 
 
-class EvidenceIsFinal(TypeError):
-    """Evidence is written once: it is never changed and never taken away."""
-
-
-Row = TypeVar("Row", bound=models.Model)
-
-
-class EvidenceQuerySet(models.QuerySet[Row]):
-    """Rows that are only ever added."""
-
-    def update(self, **fields: object) -> int:
-        raise EvidenceIsFinal(f"A {self.model._meta.verbose_name} is never changed.")
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        raise EvidenceIsFinal(f"A {self.model._meta.verbose_name} is never deleted by itself.")
-
-
 class CallEventQuerySet(EvidenceQuerySet["CallEvent"]):
     """Lines of timelines."""
 
     def menu_choices(self) -> models.QuerySet[CallEvent]:
         """The lines in which a caller chose an option of a menu."""
         return self.filter(kind="menu")
+
+    def with_words(self) -> CallEventQuerySet:
+        """The lines that hold what the caller said, or what a model answered to it."""
+        heard = models.Q(kind="speech") | models.Q(kind="prompt", step="receptionist")
+        return self.filter(heard, data__has_key="text")
+
+    def take_words_away(self) -> int:
+        """The one change that a line may see: its words go. Only for `phone.services`. How many lines had some."""
+        spoken = models.QuerySet.update(self.with_words().filter(kind="speech"), data={})
+        questions = self.with_words().filter(data__asks=True)
+        spoken += models.QuerySet.update(questions, data={"asks": True})
+        return spoken + models.QuerySet.update(self.with_words(), data={"asks": False})
+
+    def take_away(self) -> int:
+        """Delete these lines. Only for `phone.services`. How many there were."""
+        return models.QuerySet.delete(self)[0]
+
+
+class KeypadEntryQuerySet(EvidenceQuerySet["KeypadEntry"]):
+    """What callers entered."""
+
+    def with_digits(self) -> KeypadEntryQuerySet:
+        """Entries whose digits can be read with the key file."""
+        return self.filter(digits_ciphertext__isnull=False)
+
+    def take_digits_away(self) -> int:
+        """The one change that an entry may see: its digits go. Only for `phone.services`. How many had some."""
+        return models.QuerySet.update(self.with_digits(), digits_ciphertext=None, digits_key="")
+
+    def take_away(self) -> int:
+        """Delete these entries. Only for `phone.services`. How many there were."""
+        return models.QuerySet.delete(self)[0]
 
 
 class RequestQuerySet(models.QuerySet["Request"]):

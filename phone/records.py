@@ -64,7 +64,7 @@ class EntryMade:
 
 @dataclass(frozen=True, slots=True)
 class ConsentDecided:
-    """One consent decision; see `phone.models.ConsentRecord` for the fields."""
+    """One consent decision; see `phone.models.ConsentRecord` for the fields. The plan is the call's."""
 
     call: uuid.UUID
     id: uuid.UUID
@@ -78,6 +78,7 @@ class ConsentDecided:
     covers_outside_processing: bool
     asked_at: datetime | None
     heard_to_end: bool
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

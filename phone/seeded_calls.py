@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection, models, transaction
 
+from clinic.evidence import seal_of_values
 from phone import wording
 from phone.models import Call, CallEvent, ConsentRecord, KeypadEntry, PhoneLine, PlanVersion, Request
 from phone.plan import MenuOption, PhonePlan
@@ -51,7 +52,7 @@ COLUMNS: dict[type[models.Model], tuple[str, ...]] = {
     Call: (
         "id", "clinic", "line", "plan_version", "origin", "caller_number", "patient", "language", "started_at",
         "ended_at", "heartbeat_at", "after_hours", "outcome", "served", "ended_in_step", "consent",
-        "room", "epoch",
+        "room", "epoch", "on_hold",
     ),
     CallEvent: ("id", "call", "seq", "at", "kind", "step", "data"),
     KeypadEntry: (
@@ -59,7 +60,8 @@ COLUMNS: dict[type[models.Model], tuple[str, ...]] = {
     ),
     ConsentRecord: (
         "id", "call", "decision", "how", "language", "wording", "wording_hash", "covers_recording",
-        "covers_transcript", "covers_outside_processing", "asked_at", "answered_at", "heard_to_end",
+        "covers_transcript", "covers_outside_processing", "asked_at", "answered_at", "heard_to_end", "plan_number",
+        "plan_hash", "answer", "seal",
     ),
     Request: (
         "id", "clinic", "call", "patient", "kind", "priority", "number", "part_of_day", "topic", "note", "language",
@@ -67,6 +69,8 @@ COLUMNS: dict[type[models.Model], tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """The fields of each row, in the order of its tuple. Calls come first: the others refer to them."""
+SEALED = ["call_id" if name == "call" else name for name in COLUMNS[ConsentRecord] if name != "seal"]
+"""What the seal of a consent record covers, in the order of its tuple."""
 
 
 def store_seeded_calls(*, version: PlanVersion, count: int, seed: int, today: date, days: int = 90) -> int:
@@ -176,6 +180,7 @@ class Story:
                 self.id, maker.clinic.pk, maker.line.pk if maker.line else None, maker.version.pk,
                 Call.Origin.SEED.value, self.caller, self.patient_id, self.language, as_text(started_at), ended_at,
                 ended_at, not maker.is_open(day, hour), outcome.value, self.served, self.step, self.decision, "", 1,
+                False,
             )
         )  # fmt: skip
 
@@ -286,13 +291,14 @@ class Story:
         heard = silent or self.random.random() < 0.7
         permitted = given and heard
         self.entry("no_input" if silent else "accepted", "" if silent else "1" if given else "2")
-        self.rows[ConsentRecord].append(
-            (
-                self.maker.new_id(self.now), self.id, decision, "silence" if silent else "keypad", self.language,
-                question, hashlib.sha256(question.encode()).hexdigest(), permitted, permitted, permitted,
-                as_text(asked_at), as_text(self.now), heard,
-            )
+        row = (
+            self.maker.new_id(self.now), self.id, decision, "silence" if silent else "keypad", self.language,
+            question, hashlib.sha256(question.encode()).hexdigest(), permitted, permitted, permitted,
+            as_text(asked_at), as_text(self.now), heard, self.maker.version.number, self.maker.version.content_hash,
+            "" if silent else "1" if given else "2",
         )  # fmt: skip
+        seal = seal_of_values(ConsentRecord, dict(zip(SEALED, row, strict=True)))
+        self.rows[ConsentRecord].append((*row, seal))
         self.decision = decision
         self.event("consent", decision=decision, heard_to_end=heard, recording=permitted)
 

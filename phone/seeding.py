@@ -14,7 +14,7 @@ from clinic.demo import DEMO_CLINIC, DEMO_LOGINS, DEMO_PASSWORD
 from clinic.models import Clinic, Closure, OpeningInterval, Patient
 from clinic.patients import patient_set_id
 from phone import demo
-from phone.models import Menu, MenuOption, PhoneLine, PhoneSettings
+from phone.models import Menu, MenuOption, PhoneLine, PhoneSettings, RetentionRules
 from phone.publishing import live_version, publish
 
 
@@ -42,6 +42,7 @@ def _seed_clinic() -> Iterator[str]:
             closed_menu=menus[demo.CLOSED_MENU],
             **demo.SETTINGS,
         )
+        RetentionRules.objects.create(clinic=clinic)
         yield f"Made the clinic “{clinic.name}”, open Monday to Friday from 8 to 5, with {len(menus)} menus."
         yield from _make_line(clinic)
         yield from _make_patients(clinic)

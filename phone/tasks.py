@@ -2,15 +2,19 @@
 
 import logging
 
-from celery import shared_task
+from celery import current_app, shared_task
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerAway
 
 from phone import keys_heard, notifications, publishing, reconcile, services, spool
 from phone.livekit_api import LiveKitError
 from phone.metrics import count
 
 log = logging.getLogger(__name__)
+
+SECONDS_AT_A_TIME = 20.0
+"""How long one task deletes: other background work waits behind it where there is one thread for all of it."""
 
 
 @shared_task(name="phone.tasks.publish_due")
@@ -64,3 +68,30 @@ def reconcile_rooms() -> int:
 def look_for_lines_without_keys() -> int:
     """Tell the office of lines on which no caller's keys arrive. Run it every 5 minutes. Returns how many are new."""
     return keys_heard.tell_of_lines_without_keys(now=timezone.now())
+
+
+@shared_task(name="phone.tasks.delete_what_is_due")
+def delete_what_is_due() -> bool:
+    """Delete what the clinics' rules no longer keep. Run it every night; it sends itself again until it is done.
+
+    Returns whether there is more.
+    """
+    run = services.retention_run(now=timezone.now(), seconds=SECONDS_AT_A_TIME)
+    if run.more:
+        delete_on()
+    return run.more
+
+
+@shared_task(name="phone.tasks.delete_marked_sounds")
+def delete_marked_sounds() -> int:
+    """Remove sounds whose deletion was interrupted or refused. Run it every 5 minutes. Returns how many went."""
+    deleted, _ = services.recordings_delete(now=timezone.now())
+    return deleted.total()
+
+
+def delete_on() -> None:
+    """Let the background go on deleting. Where the broker is away, the next night does."""
+    try:
+        current_app.send_task("phone.tasks.delete_what_is_due", retry=False)
+    except BrokerAway as error:
+        log.warning("Deleting goes on only with the next schedule: %s", type(error).__name__)

@@ -31,6 +31,7 @@ from phone.admin.call_filters import (
     ServedFilter,
     WeekdayFilter,
 )
+from phone.admin.evidence import EvidencePages, holds_of
 from phone.admin.figures import figures_page
 from phone.admin.lists import BoundedPaginator, ClinicFilter, DaysFilter, DownloadMixin, at_clinic
 from phone.admin.timeline import since, timeline
@@ -74,7 +75,7 @@ class CallResource(ModelResource):
 
 
 @admin.register(Call)
-class CallAdmin(DownloadMixin, RecordsAccess, ModelAdmin):
+class CallAdmin(EvidencePages, DownloadMixin, RecordsAccess, ModelAdmin):
     """Nothing here can be added, changed or deleted: it is evidence."""
 
     resource_class = CallResource
@@ -161,6 +162,7 @@ class CallAdmin(DownloadMixin, RecordsAccess, ModelAdmin):
                 for consent in call.consents.all()
             ],
             "entries": [(since(call.started_at, entry.at), entry) for entry in call.entries.all()],
+            "holds": holds_of(call),
             "requests": call.requests.select_related("taken_by", "done_by"),
         }
 

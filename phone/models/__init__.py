@@ -1,10 +1,11 @@
-"""Everything the phone keeps: what callers hear (`setup`), what happened on calls (`calls`, `recordings`), what
-staff vouch for.
+"""Everything the phone keeps: what callers hear (`setup`), what happened on calls (`calls`, `recordings`), how
+long that stays (`retention`), what staff vouch for.
 """
 
 from phone.models.calls import Call, CallEvent, ConsentRecord, KeypadEntry, Request
 from phone.models.readiness import Confirmation
 from phone.models.recordings import Recording
+from phone.models.retention import Deletion, LegalHold, RetentionRules
 from phone.models.setup import Menu, MenuOption, PhoneLine, PhoneSettings, PlanVersion, Wording
 
 __all__ = [
@@ -12,7 +13,9 @@ __all__ = [
     "CallEvent",
     "Confirmation",
     "ConsentRecord",
+    "Deletion",
     "KeypadEntry",
+    "LegalHold",
     "Menu",
     "MenuOption",
     "PhoneLine",
@@ -20,5 +23,6 @@ __all__ = [
     "PlanVersion",
     "Recording",
     "Request",
+    "RetentionRules",
     "Wording",
 ]

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import models
 from phonenumber_field.modelfields import PhoneNumberField
 
+from clinic.evidence import Evidence, Sealed, SealedQuerySet
 from clinic.models import Clinic, Patient
 from phone.models.setup import PhoneLine, PlanVersion
-from phone.querysets import (
-    CallEventQuerySet,
-    CallQuerySet,
-    EvidenceIsFinal,
-    EvidenceQuerySet,
-    RequestQuerySet,
-)
+from phone.querysets import CallEventQuerySet, CallQuerySet, KeypadEntryQuerySet, RequestQuerySet
 
 
 class Call(models.Model):
@@ -82,6 +76,7 @@ class Call(models.Model):
         default=1, help_text="Which agent the call has: 2 after the first one died."
     )
     resumed_at = models.DateTimeField(null=True, help_text="When the last agent but the first was sent.")
+    on_hold = models.BooleanField(default=False, help_text="Legal hold: nothing of this call is deleted.")
 
     objects = CallQuerySet.as_manager()
 
@@ -102,21 +97,6 @@ class Call(models.Model):
     def duration(self) -> timedelta | None:
         """From ringing to the end; None while the call runs."""
         return None if self.ended_at is None else self.ended_at - self.started_at
-
-
-class Evidence(models.Model):
-    """A row that is added once and then stays as it is, until its call goes."""
-
-    class Meta:
-        abstract = True
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
-            raise EvidenceIsFinal(f"A {self._meta.verbose_name} is never changed.")
-        super().save(*args, **kwargs)
-
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        raise EvidenceIsFinal(f"A {self._meta.verbose_name} is never deleted by itself.")
 
 
 class CallEvent(Evidence):
@@ -170,7 +150,7 @@ class KeypadEntry(Evidence):
     )
     took = models.FloatField(null=True, help_text="Seconds from the first key to the decision.")
 
-    objects = EvidenceQuerySet.as_manager()
+    objects = KeypadEntryQuerySet.as_manager()
 
     class Meta:
         ordering = ["call", "at", "id"]
@@ -180,8 +160,11 @@ class KeypadEntry(Evidence):
         return f"{self.get_step_display()}: {self.get_outcome_display()}"
 
 
-class ConsentRecord(Evidence):
-    """One decision about recording, with everything that proves it. Append-only."""
+class ConsentRecord(Sealed):
+    """One decision about recording, with everything that proves it. Append-only.
+
+    It holds nothing that the caller said: what they said is in the timeline, if consent covers that, and goes with it.
+    """
 
     class Decision(models.TextChoices):
         GIVEN = "given", "Given"
@@ -203,7 +186,14 @@ class ConsentRecord(Evidence):
     how = models.CharField(max_length=10, choices=How)
     language = models.CharField(max_length=8)
     wording = models.TextField(blank=True, help_text="The question, word for word.")
-    wording_hash = models.CharField(max_length=64, blank=True)
+    wording_hash = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the question, in hex.")
+    plan_number = models.PositiveIntegerField(
+        null=True, help_text="The version of the plan that the question came from."
+    )
+    plan_hash = models.CharField(max_length=64, blank=True, help_text="That version's content hash.")
+    answer = models.CharField(
+        max_length=16, blank=True, help_text="The key, or which kind of words: yes, no, person."
+    )
     covers_recording = models.BooleanField(default=False)
     covers_transcript = models.BooleanField(default=False)
     covers_outside_processing = models.BooleanField(default=False)
@@ -211,10 +201,11 @@ class ConsentRecord(Evidence):
     answered_at = models.DateTimeField()
     heard_to_end = models.BooleanField(default=False)
 
-    objects = EvidenceQuerySet.as_manager()
+    objects = SealedQuerySet.as_manager()
 
     class Meta:
         ordering = ["call", "answered_at"]
+        permissions = [("export_consentrecord", "Can take consent evidence out")]
 
     def __str__(self) -> str:
         return self.get_decision_display()

@@ -23,7 +23,12 @@ class Recording(models.Model):
         WAITING = "waiting", "Waits for its storage"
         STORED = "stored", "Stored"
         EMPTY = "empty", "Nothing was heard"
+        DELETING = "deleting", "Being deleted"
         DELETED = "deleted", "Deleted"
+
+    # Once it is known which sound it is, the database keeps what proves it (`clinic.append_only`).
+    settled_by = "sha256"
+    settled = ("call", "consent", "kind", "started_at", "sha256")
 
     id = models.UUIDField(primary_key=True, editable=False)
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
@@ -47,15 +52,24 @@ class Recording(models.Model):
     size = models.PositiveBigIntegerField(null=True, help_text="Bytes, as they are played.")
     sha256 = models.CharField(max_length=64, blank=True, help_text="Of the sound as it is played, in hex.")
     key = models.CharField(max_length=16, blank=True, help_text="Which key the file is encrypted under.")
+    delete_because = models.CharField(
+        max_length=12, blank=True, help_text="Why it is being deleted: a Deletion's reason."
+    )
+    delete_by = models.CharField(
+        max_length=150, blank=True, help_text="Who wanted that; empty: the schedule."
+    )
 
     class Meta:
         ordering = ["call", "started_at"]
         indexes = [
             models.Index(
+                fields=["started_at"], condition=models.Q(state="deleting"), name="recordings_to_delete"
+            ),
+            models.Index(
                 fields=["started_at"],
                 condition=models.Q(state__in=["running", "waiting"]),
                 name="recordings_to_store",
-            )
+            ),
         ]
 
     def __str__(self) -> str:

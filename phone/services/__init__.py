@@ -1,19 +1,30 @@
-"""Every write to what happened: calls as the worker reports them, requests as the office works on them.
+"""Every write to what happened: calls as the worker reports them, requests as the office works on them, deletions.
 
 All functions take keyword arguments (`write_records` aside) and say what they did, or raise.
 """
 
 from phone.services.calls import call_end_failed, call_end_stale, call_missed, call_send_agent
+from phone.services.erasure import CallerIsOnTheLine, Erased, caller_erase
+from phone.services.holds import call_hold, call_let_go
 from phone.services.requests import request_done, request_reopen, request_take
+from phone.services.retention import RetentionRun, recordings_delete, retention_run
 from phone.services.worker_reports import write_records
 
 __all__ = [
+    "CallerIsOnTheLine",
+    "Erased",
+    "RetentionRun",
     "call_end_failed",
     "call_end_stale",
+    "call_hold",
+    "call_let_go",
     "call_missed",
     "call_send_agent",
+    "caller_erase",
+    "recordings_delete",
     "request_done",
     "request_reopen",
     "request_take",
+    "retention_run",
     "write_records",
 ]

@@ -137,6 +137,7 @@ def _add_entries(entries: list[EntryMade]) -> None:
 
 def _add_consents(consents: list[ConsentDecided]) -> None:
     if consents:
+        plans = _plans({record.call for record in consents})
         ConsentRecord.objects.bulk_create(
             [
                 ConsentRecord(
@@ -147,6 +148,9 @@ def _add_consents(consents: list[ConsentDecided]) -> None:
                     language=record.language,
                     wording=record.wording,
                     wording_hash=hashlib.sha256(record.wording.encode()).hexdigest(),
+                    plan_number=plans[record.call][0],
+                    plan_hash=plans[record.call][1],
+                    answer=record.answer,
                     covers_recording=record.covers_recording,
                     covers_transcript=record.covers_transcript,
                     covers_outside_processing=record.covers_outside_processing,
@@ -158,6 +162,15 @@ def _add_consents(consents: list[ConsentDecided]) -> None:
             ],
             ignore_conflicts=True,
         )
+
+
+def _plans(calls: set[uuid.UUID]) -> dict[uuid.UUID, tuple[int | None, str]]:
+    """Number and content hash of the plan that each of these calls is on; (None, "") without one."""
+    rows = Call.objects.filter(pk__in=calls).values_list(
+        "pk", "plan_version__number", "plan_version__content_hash"
+    )
+    known = {pk: (number, content_hash or "") for pk, number, content_hash in rows}
+    return {call: known.get(call, (None, "")) for call in calls}
 
 
 REQUEST_CONTENT = (

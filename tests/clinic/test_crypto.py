@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from io import StringIO
 from pathlib import Path
@@ -88,6 +89,30 @@ def test_keys_do_not_show_in_a_repr(key_file: Path) -> None:
     assert repr(keys.encryption[0].key) not in repr(keys)
 
 
+def test_only_the_other_half_of_the_key_accepts_a_signature() -> None:
+    signature = crypto.sign(b"yes")
+    assert crypto.is_signed_by(crypto.public_key(), signature, b"yes")
+    assert not crypto.is_signed_by(crypto.public_key(), signature, b"no")
+    assert not crypto.is_signed_by(bytes(32), signature, b"yes")
+    assert not crypto.is_signed_by(b"short", signature, b"yes")
+
+
+def without_signing_key(key_file: Path) -> None:
+    """As a key file is from before there were signatures."""
+    crypto.ensure_key_file()
+    old = json.loads(key_file.read_text())
+    del old["signing"]
+    key_file.write_text(json.dumps(old))
+
+
+def test_the_demo_adds_a_signing_key_to_an_old_file_and_keeps_the_rest(key_file: Path) -> None:
+    without_signing_key(key_file)
+    hashed = crypto.keyed_hash("4821", "patient")
+    assert crypto.is_signed_by(crypto.public_key(), crypto.sign(b"yes"), b"yes")
+    assert crypto.keyed_hash("4821", "patient") == hashed
+    assert key_file.stat().st_mode & 0o777 == 0o600
+
+
 class TestInProduction:
     @pytest.fixture(autouse=True)
     def production(self, settings: Settings) -> None:
@@ -125,6 +150,22 @@ class TestInProduction:
         assert key_file.read_text() == content
         call_command("make_keys", "--add", stdout=out)
         assert crypto.encrypt("4821", "here")[1] == "k2"
+
+    def test_an_old_key_file_gets_its_signing_key_by_make_keys_alone(self, key_file: Path) -> None:
+        without_signing_key(key_file)
+        crypto.keyed_hash("4821", "patient")
+        with pytest.raises(crypto.KeysUnavailable, match="make_keys"):
+            crypto.sign(b"yes")
+        [warning] = crypto.check_key_file()
+        assert "signing key" in warning.msg
+        out = StringIO()
+        call_command("make_keys", stdout=out)
+        assert "A signing key was added" in out.getvalue()
+        assert crypto.check_key_file() == []
+        assert crypto.sign(b"yes")
+        public = crypto.public_key()
+        call_command("make_keys", "--add", stdout=out)
+        assert crypto.public_key() == public
 
     def test_make_keys_adds_nothing_to_a_missing_file(self) -> None:
         with pytest.raises(CommandError, match="missing"):

@@ -57,9 +57,23 @@ def test_an_auditor_only_looks() -> None:
 
 
 def test_nobody_writes_evidence() -> None:
-    evidence = ["call", "callevent", "keypadentry", "consentrecord", "recording", "accessrecord"]
+    evidence = ["call", "callevent", "keypadentry", "consentrecord", "recording", "accessrecord", "deletion"]
     written = Permission.objects.filter(group__isnull=False, content_type__model__in=evidence)
-    assert {permission.codename.partition("_")[0] for permission in written} == {"view"}
+    assert {permission.codename.partition("_")[0] for permission in written} == {"view", "export"}
+
+
+def test_a_manager_holds_calls_and_erases_callers_and_others_do_not() -> None:
+    deciding = [
+        "phone.add_legalhold",
+        "phone.erase_caller",
+        "phone.change_retentionrules",
+        "phone.export_consentrecord",
+    ]
+    assert member_of(Role.MANAGER).has_perms(deciding)
+    assert member_of(Role.ADMINISTRATOR).has_perms(deciding)
+    for role in (Role.RECEPTIONIST, Role.AUDITOR):
+        user = member_of(role)
+        assert not any(user.has_perm(permission) for permission in deciding)
 
 
 def test_migrating_again_brings_the_groups_back_to_the_table() -> None:

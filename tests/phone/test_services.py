@@ -14,11 +14,11 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from agent_worker.ids import uuid7
+from clinic.evidence import EvidenceIsFinal
 from clinic.models import Clinic, Patient
 from phone import services
 from phone.models import Call, CallEvent, ConsentRecord, KeypadEntry, PhoneLine, Request
 from phone.notifications import mail_new_requests
-from phone.querysets import EvidenceIsFinal
 from phone.records import (
     CallEnded,
     CallStarted,
