@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from livekit.agents import AgentSession, ToolError
 
 from agent_worker.call_flow import CallFlow
@@ -19,12 +20,13 @@ from agent_worker.database import in_database
 from agent_worker.ids import uuid7
 from agent_worker.keypad import KeypadListener
 from agent_worker.lines.base import Line
+from agent_worker.plans import plan_behind
 from agent_worker.prompts import Prompts
 from agent_worker.records import writer
 from agent_worker.resuming import ResumedFlow, ResumeOrder
 from agent_worker.speech import Speech, build_speech, prompt_store, session_options
 from agent_worker.timeline import CallTimeline, Writer
-from phone.publishing import LoadedPlan, line_dialled, live_plan
+from phone.publishing import LoadedPlan, line_called
 from phone.resuming import Resumable, resumable
 from phone.wording import Part, Utterance, default_wording
 
@@ -49,9 +51,9 @@ class Desk:
     _preloads: dict[int, asyncio.Task[None]] = field(default_factory=dict, init=False)
 
     async def plan_behind(self, dialled: str) -> LoadedPlan | None:
-        """`live_plan(dialled)`. Calls that come in while it is being read share what is read."""
+        """`plans.plan_behind(dialled)`. Calls that come in while it is being read share what is read."""
         if dialled not in self._reads:
-            read = asyncio.create_task(in_database(live_plan, dialled))
+            read = asyncio.create_task(plan_behind(dialled))
             read.add_done_callback(lambda _: self._reads.pop(dialled))
             self._reads[dialled] = read
         return await asyncio.shield(self._reads[dialled])
@@ -215,12 +217,16 @@ async def _turn_away(line: Line, desk: Desk) -> None:
     """Tell a caller whom no plan is for that nobody can answer, and put it on record where a clinic is known."""
     log.error("a call could not be answered: nothing is published for the number that was dialled")
     answered_at = datetime.now(UTC)
-    known = await in_database(line_dialled, line.dialled)
     speaking = Utterance((Part(default_wording(NO_PLAN_LANGUAGE)["no_plan"]),))
     async for frame in desk.prompts.audio(speaking, NO_PLAN_LANGUAGE):
         await line.audio_output.capture_frame(frame)
     line.audio_output.flush()
     await line.hang_up()
+    try:
+        known = await in_database(line_called, line.dialled, line.room)
+    except (OperationalError, InterfaceError):
+        log.error("a call is not on record: whose it was stands in the database, which is away")
+        return
     if known is None:
         return
     clock = CallClock(asyncio.get_running_loop(), answered_at)
@@ -228,7 +234,7 @@ async def _turn_away(line: Line, desk: Desk) -> None:
         call=uuid7(answered_at), clinic_id=known.clinic_id, clock=clock, writer=desk.writer
     )
     timeline.started(
-        line_id=known.pk,
+        line_id=known.pk if str(known.number) == line.dialled else None,
         plan_version_id=None,
         plan_version=0,
         origin=line.origin,

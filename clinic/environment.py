@@ -175,7 +175,8 @@ def sentences(error: ValidationError) -> list[str]:
 
 def postgres_settings(url: DatabaseUrl, *, pool: bool) -> dict[str, Any]:
     """Django's database settings for `url`; its query (`?sslmode=require`) becomes connection options."""
-    options: dict[str, Any] = dict(url.query_params())
+    # Whoever waits for a server that is gone without a word would wait for minutes: a caller, in the end.
+    options: dict[str, Any] = {"connect_timeout": 5, "tcp_user_timeout": 10_000} | dict(url.query_params())
     if pool:
         options["pool"] = {"min_size": 1, "max_size": 10, "timeout": 5}
     return {

@@ -20,6 +20,7 @@ from phone.building import build_plan, clinic_with_setup, settings_of
 from phone.middleware import current_user
 from phone.models import Call, PhoneLine, PhoneSettings, PlanVersion
 from phone.plan import PhonePlan
+from phone.room_lines import line_of_room
 from phone.validation import Problem, problems_of
 
 logger = logging.getLogger(__name__)
@@ -67,9 +68,11 @@ def live_plan(dialled: str) -> LoadedPlan | None:
     return _loaded(_with_first_line(versions).order_by(F("line").asc(nulls_last=True), "clinic", "-number"))
 
 
-def line_dialled(dialled: str) -> PhoneLine | None:
-    """The line with the number `dialled` (E.164), enabled or not, published or not."""
-    return PhoneLine.objects.filter(number=dialled).first() if dialled else None
+def line_called(dialled: str, room: str) -> PhoneLine | None:
+    """The line with the number `dialled` (E.164), enabled or not, published or not; else that of this LiveKit room."""
+    lines = list(PhoneLine.objects.order_by("pk"))
+    by_number = next((line for line in lines if str(line.number) == dialled), None)
+    return by_number or line_of_room(room, lines)
 
 
 def live_plan_of(clinic_id: int) -> LoadedPlan | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -115,7 +116,7 @@ def test_hosts_are_separated_by_commas(read) -> None:
 
 def test_a_database_url_becomes_djangos_settings() -> None:
     url = TypeAdapter(DatabaseUrl).validate_python(
-        "postgresql://clinic:p%40ss%2Fword@db.internal:5433/phone?sslmode=require"
+        "postgresql://clinic:p%40ss%2Fword@db.internal:5433/phone?sslmode=require&connect_timeout=2"
     )
     found = postgres_settings(url, pool=False)
     assert (found["USER"], found["PASSWORD"], found["HOST"], found["PORT"], found["NAME"]) == (
@@ -125,9 +126,30 @@ def test_a_database_url_becomes_djangos_settings() -> None:
         "5433",
         "phone",
     )
-    assert found["OPTIONS"] == {"sslmode": "require"}
+    assert found["OPTIONS"]["sslmode"] == "require"
+    assert found["OPTIONS"]["connect_timeout"] == "2"
     assert found["CONN_MAX_AGE"] == 60
     assert "pool" in postgres_settings(url, pool=True)["OPTIONS"]
+
+
+def test_a_database_server_that_says_nothing_is_away_within_seconds(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        asked = subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--check"],
+            cwd=ROOT,
+            env={
+                "PATH": os.environ["PATH"],
+                "CLINIC_DATA_DIR": str(tmp_path),
+                "CLINIC_DATABASE_POOL": "false",
+                "DATABASE_URL": f"postgresql://clinic@127.0.0.1:{port}/clinic",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert "timeout" in asked.stderr
 
 
 @pytest.mark.parametrize(

@@ -155,13 +155,14 @@ async def test_nobody_receives_the_callers_audio_where_nothing_can_understand_it
     assert caller.subscriptions == 0
 
 
-async def test_a_number_that_is_not_ours_gets_a_sentence_and_the_line_closes(
+async def test_a_number_that_is_not_ours_gets_a_sentence_and_a_row(
     voice: Voice, telephones: Telephones
 ) -> None:
     caller = await telephones.dial("+12125559999")
     await caller.hears(await voice.saying("no_plan"))
     await caller.hears_the_line_close()
-    assert not await in_database(Call.objects.exists)
+    (call,) = await calls_on_record()
+    assert (call.outcome, call.line_id) == ("failed", None)
 
 
 async def test_a_line_without_a_published_plan_gets_a_sentence_and_a_row(

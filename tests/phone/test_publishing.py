@@ -18,6 +18,7 @@ from phone.plan import PhonePlan
 from phone.plan_state import plan_state
 from phone.publishing import (
     PlanInvalid,
+    line_called,
     live_plan,
     live_plan_of,
     publish,
@@ -119,6 +120,14 @@ def test_a_number_that_nobody_has_or_that_is_switched_off_gets_no_plan():
     assert live_plan("+15550199") is None
     PhoneLine.objects.update(enabled=False)
     assert live_plan("+15550100") is None
+
+
+def test_a_call_that_nobody_can_answer_is_its_numbers_or_its_rooms_clinics():
+    line = a_clinic().phone_lines.get()
+    PhoneLine.objects.update(enabled=False, room_prefix="dental-")
+    assert line_called("+15550100", "") == line
+    assert line_called("+15550199", "dental-_+15550123_x") == line
+    assert line_called("+15550199", "somebody-elses-room") is None
 
 
 def test_a_browser_call_gets_the_first_enabled_line_and_does_without_where_there_is_none():
