@@ -220,6 +220,7 @@ CELERY_BEAT_SCHEDULER = "clinic.beat:OneOwnerScheduler" if REDIS_URL else "celer
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "sign-of-life": {"task": "clinic.tasks.sign_of_life", "schedule": 30},
     "look-for-lines-without-keys": {"task": "phone.tasks.look_for_lines_without_keys", "schedule": 300},
+    "check-lines": {"task": "phone.tasks.check_lines", "schedule": 60},
     "publish-due": {"task": "phone.tasks.publish_due", "schedule": 60},
     "mail-new-requests": {"task": "phone.tasks.mail_new_requests", "schedule": 60},
     "end-stale-calls": {"task": "phone.tasks.end_stale_calls", "schedule": 30},

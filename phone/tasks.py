@@ -5,7 +5,7 @@ import logging
 from celery import shared_task
 from django.utils import timezone
 
-from phone import keys_heard, notifications, publishing, reconcile, services
+from phone import keys_heard, line_checks, notifications, publishing, reconcile, services
 from phone.livekit_api import LiveKitError
 from phone.metrics import count
 
@@ -45,3 +45,15 @@ def reconcile_rooms() -> int:
 def look_for_lines_without_keys() -> int:
     """Tell the office of lines on which no caller's keys arrive. Run it every 5 minutes. Returns how many are new."""
     return keys_heard.tell_of_lines_without_keys(now=timezone.now())
+
+
+@shared_task(name="phone.tasks.check_lines")
+def check_lines() -> int:
+    """Begin the line checks that are due, end those that hang, and tell the office of those that went wrong.
+
+    Run it every minute. Returns how many checks began.
+    """
+    now = timezone.now()
+    services.line_check_end_overdue(now=now)
+    line_checks.tell_of_checks(now=now)
+    return line_checks.begin_due_checks(now=now)

@@ -5,6 +5,7 @@ Every method raises LiveKitUnreachable, LiveKitRefused or LiveKitNotSetUp, each 
 """
 
 from phone.livekit_api.errors import (
+    CallNotAnswered,
     LiveKitError,
     LiveKitNotSetUp,
     LiveKitRefused,
@@ -16,6 +17,7 @@ from phone.livekit_api.server import LiveKit
 from phone.livekit_api.values import Encryption, Participant, Room, Rule, Trunk, WebhookEvent
 
 __all__ = [
+    "CallNotAnswered",
     "Encryption",
     "LiveKit",
     "LiveKitError",

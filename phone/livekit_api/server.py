@@ -18,6 +18,7 @@ from google.protobuf.json_format import Parse, ParseError
 from livekit import api
 
 from phone.livekit_api.errors import (
+    CallNotAnswered,
     LiveKitNotSetUp,
     LiveKitRefused,
     LiveKitUnreachable,
@@ -122,6 +123,35 @@ class LiveKit:
             await server.agent_dispatch.create_dispatch(
                 api.CreateAgentDispatchRequest(room=room, agent_name=AGENT_NAME, metadata=metadata)
             )
+
+    async def call_number(
+        self, *, room: str, trunk_id: str, number: str, identity: str, rings: timedelta
+    ) -> None:
+        """Call `number` (E.164) through an outbound trunk, into a room; returns when it is answered.
+
+        The caller's number is the trunk's. Raises CallNotAnswered when nobody takes the call within `rings`.
+        """
+        request = api.CreateSIPParticipantRequest(
+            sip_trunk_id=trunk_id,
+            sip_call_to=number,
+            room_name=room,
+            participant_identity=identity,
+            wait_until_answered=True,
+        )
+        request.ringing_timeout.FromTimedelta(rings)
+        async with self._connected() as server:
+            try:
+                await server.sip.create_sip_participant(request)
+            except api.SipCallError as error:
+                status = error.sip_status_code
+                said = f"{status} {error.sip_status or ''}".strip()
+                raise CallNotAnswered(
+                    f"The call was not taken: the other side says {said}.", status
+                ) from error
+            except api.TwirpError as error:
+                if error.code == api.TwirpErrorCode.DEADLINE_EXCEEDED:
+                    raise CallNotAnswered("Nobody took the call in time.", None) from error
+                raise
 
     def browser_token(self, *, room: str, identity: str, lifetime: timedelta, empty_seconds: int) -> str:
         """What lets a browser into this room within `lifetime`, with a microphone and keys and nothing more.

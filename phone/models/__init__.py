@@ -1,8 +1,9 @@
-"""Everything the phone keeps: what callers hear (`setup`), what happened on calls (`calls`, `recordings`), what
-staff vouch for.
+"""Everything the phone keeps: what callers hear (`setup`), what happened on calls (`calls`, `recordings`) and on
+test calls (`line_checks`), what staff vouch for.
 """
 
 from phone.models.calls import Call, CallEvent, ConsentRecord, KeypadEntry, Request
+from phone.models.line_checks import LineCheck
 from phone.models.readiness import Confirmation
 from phone.models.recordings import Recording
 from phone.models.setup import Menu, MenuOption, PhoneLine, PhoneSettings, PlanVersion, Wording
@@ -13,6 +14,7 @@ __all__ = [
     "Confirmation",
     "ConsentRecord",
     "KeypadEntry",
+    "LineCheck",
     "Menu",
     "MenuOption",
     "PhoneLine",

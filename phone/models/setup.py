@@ -244,7 +244,15 @@ class PhoneLine(models.Model):
         "noise suppression (Krisp)", default=False, help_text="Needs a LiveKit server that has it."
     )
     trunk_id = models.CharField(max_length=64, blank=True, editable=False)
+    outbound_trunk_id = models.CharField(max_length=64, blank=True, editable=False)
     dispatch_rule_id = models.CharField(max_length=64, blank=True, editable=False)
+    line_check_at = models.TimeField(
+        "check it daily at",
+        null=True,
+        blank=True,
+        help_text="By the clinic's clock, when few people call. The line then calls itself and presses every key. "
+        "Empty: only when somebody presses the button.",
+    )
     no_keys_alerted_at = models.DateTimeField(
         null=True, editable=False, help_text="When the office was told that no caller's keys arrive."
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,7 +59,7 @@ def test_all_twelve_keys_are_pressed_once_a_round_and_no_neighbours_share_a_tone
     assert sorted(SEQUENCE) == sorted("0123456789*#")
     pad = ["123", "456", "789", "*0#"]
     where = {key: (row, column) for row, keys in enumerate(pad) for column, key in enumerate(keys)}
-    for one, next_one in zip(SEQUENCE, SEQUENCE[1:], strict=False):
+    for one, next_one in pairwise(SEQUENCE):
         assert where[one][0] != where[next_one][0]
         assert where[one][1] != where[next_one][1]
 
