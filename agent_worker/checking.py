@@ -23,7 +23,7 @@ from agent_worker.echo import hum
 from agent_worker.lines.room_audio import RoomSpeaker
 from agent_worker.load import BUSY
 from phone import services
-from phone.line_check import TRUNK_SPACINGS, Press, schedule
+from phone.line_check import SPACINGS, Press, schedule
 from phone.line_checks import Progress, check_progress
 from phone.livekit_api import CallNotAnswered, LiveKit, LiveKitError, LiveKitRefused
 from phone.models import LineCheck
@@ -61,12 +61,16 @@ NO_SIP = "Nothing was called: livekit-sip does not answer. Is it running?"
 STOPPED = "The worker that made the test call was told to stop."
 BUSY_SENTENCE = "All lines were busy."
 
+NOBODY = "The number was called, and nobody took the call in time."
 REFUSALS = {
     401: "The provider does not accept the user name and password of the outgoing calls.",
     403: "The provider does not let this line call its own number.",
     404: "The provider says that there is no such number.",
     407: "The provider does not accept the user name and password of the outgoing calls.",
+    408: NOBODY,
+    480: NOBODY,
     486: "The provider says that the line is busy.",
+    487: NOBODY,
     503: "The provider cannot take calls just now.",
     603: "The call was declined.",
 }
@@ -129,7 +133,7 @@ async def press_all(
     press: Callable[[str], Awaitable[None]],
     *,
     since: datetime,
-    spacings: Sequence[float] = TRUNK_SPACINGS,
+    spacings: Sequence[float] = SPACINGS,
     hung_up: asyncio.Event | None = None,
 ) -> list[Press]:
     """Press every key at every speed, and return what was pressed when, in seconds from `since`.

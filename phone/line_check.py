@@ -13,11 +13,8 @@ SEQUENCE = "15906*38#427"
 Neighbours share neither a row nor a column of the keypad, so no two tones in a row have a frequency in common.
 """
 
-TRUNK_SPACINGS = (1.0, 0.7, 0.5)
+SPACINGS = (1.0, 0.7, 0.5)
 """Seconds from one key to the next, round by round. livekit-sip takes 0.5 s for each key and cannot go faster."""
-
-BROWSER_SPACINGS = (0.5, 0.2, 0.1)
-"""The same for lines that carry keys beside the audio, as fast as fingers go."""
 
 PAUSE_SECONDS = 2.0
 """Between two rounds."""

@@ -18,7 +18,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import Max, Q
 from django.urls import reverse
 
-from phone.line_check import SEQUENCE, TRUNK_SPACINGS, Finding
+from phone.line_check import SEQUENCE, SPACINGS, Finding
 from phone.line_mail import mail_about_line
 from phone.livekit_api import LiveKit, LiveKitError
 from phone.models import LineCheck, PhoneLine
@@ -213,7 +213,7 @@ def table(check: LineCheck) -> list[Row]:
     arrivals = check.arrivals()
     wrong = {(finding.round, finding.key): str(finding.trouble) for finding in check.found}
     rows = []
-    for number, spacing in enumerate(TRUNK_SPACINGS):
+    for number, spacing in enumerate(SPACINGS):
         of_round = {each.key: each for each in arrivals if each.round == number}
         if not of_round:
             break

@@ -150,7 +150,9 @@ class LiveKit:
                 ) from error
             except api.TwirpError as error:
                 if error.code == api.TwirpErrorCode.DEADLINE_EXCEEDED:
-                    raise CallNotAnswered("Nobody took the call in time.", None) from error
+                    raise CallNotAnswered(
+                        "The number was called, and nobody took the call in time.", None
+                    ) from error
                 raise
 
     def browser_token(self, *, room: str, identity: str, lifetime: timedelta, empty_seconds: int) -> str:

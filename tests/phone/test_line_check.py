@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phone.line_check import (
-    BROWSER_SPACINGS,
     DOUBLED_SECONDS,
     MOVED_SECONDS,
     SEQUENCE,
     SLOW_SECONDS,
-    TRUNK_SPACINGS,
+    SPACINGS,
     Finding,
     Press,
     Trouble,
@@ -23,6 +22,8 @@ from phone.line_check import (
 )
 from phone.models.setup import KEYS
 
+FAST = (0.5, 0.2, 0.1)
+
 PLACES = st.integers(0, 3 * len(SEQUENCE) - 1)
 LATENCIES = st.floats(0.0, 0.3)
 
@@ -30,7 +31,7 @@ LATENCIES = st.floats(0.0, 0.3)
 @st.composite
 def good_lines(draw: st.DrawFn) -> tuple[list[Press], list[Press]]:
     """What is sent, and what arrives on a line that does nothing wrong."""
-    sent = list(schedule(draw(st.sampled_from([TRUNK_SPACINGS, BROWSER_SPACINGS]))))
+    sent = list(schedule(draw(st.sampled_from([SPACINGS, FAST]))))
     latency = draw(LATENCIES)
     jitter = draw(st.lists(st.floats(0.0, 0.09), min_size=len(sent), max_size=len(sent)))
     return sent, [
@@ -146,7 +147,7 @@ def test_each_of_several_lost_keys_is_named_be_it_a_whole_round(
 
 
 def test_a_round_that_is_missing_is_the_one_whose_time_it_was() -> None:
-    sent = list(schedule(TRUNK_SPACINGS))
+    sent = list(schedule(SPACINGS))
     heard = [Press(press.key, press.at + 0.1) for press in sent]
     size = len(SEQUENCE)
     for missing in range(3):
@@ -155,19 +156,19 @@ def test_a_round_that_is_missing_is_the_one_whose_time_it_was() -> None:
 
 
 def test_nothing_arrives() -> None:
-    sent = list(schedule(TRUNK_SPACINGS))
+    sent = list(schedule(SPACINGS))
     assert [finding.key for finding in compare(sent, []).findings] == list(SEQUENCE) * 3
 
 
 def test_a_check_that_was_cut_off_is_compared_as_far_as_it_went() -> None:
-    sent = list(schedule(TRUNK_SPACINGS))[:5]
+    sent = list(schedule(SPACINGS))[:5]
     heard = [Press(press.key, press.at + 0.1) for press in sent]
     assert compare(sent, heard).findings == ()
     assert only(compare(sent, heard[:4]).findings).key == sent[4].key
 
 
 def test_clocks_that_differ_a_little_make_no_trouble() -> None:
-    sent = list(schedule(BROWSER_SPACINGS))
+    sent = list(schedule(FAST))
     compared = compare(sent, [Press(press.key, press.at - 0.04) for press in sent])
     assert compared.findings == ()
     assert {arrival.latency for arrival in compared.arrivals} == {0.0}
