@@ -54,6 +54,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         **_each(CALLS, VIEW),
         "phone.request": EDIT,
         "phone.confirmation": VIEW,
+        "phone.linecheck": VIEW,
     },
     # Decides what callers hear as well, and takes data out.
     Role.MANAGER: {
@@ -66,6 +67,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         **_each(CALLS, VIEW),
         "phone.request": EDIT,
         "phone.confirmation": ("view", "add"),
+        "phone.linecheck": ("view", "add"),
     },
     # Sees everything, who looked at what included, and changes nothing.
     Role.AUDITOR: {
@@ -77,6 +79,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         **_each(CALLS, VIEW),
         "phone.request": VIEW,
         "phone.confirmation": VIEW,
+        "phone.linecheck": VIEW,
         "auditlog.logentry": VIEW,
     },
     # Everything the others may, and the users.
@@ -89,6 +92,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         **_each(CALLS, VIEW),
         "phone.request": EDIT,
         "phone.confirmation": ("view", "add"),
+        "phone.linecheck": ("view", "add"),
         "auth.user": ALL,
         "auth.group": ALL,
         # Deleting one lets somebody log in again before the pause is over.

@@ -18,7 +18,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import Max, Q
 from django.urls import reverse
 
-from phone.line_check import SEQUENCE, SPACINGS, Finding
+from phone.line_check import Finding
 from phone.line_mail import mail_about_line
 from phone.livekit_api import LiveKit, LiveKitError
 from phone.models import LineCheck, PhoneLine
@@ -185,54 +185,3 @@ def _told_already(check: LineCheck) -> bool:
     passed = of_line.filter(state=State.PASSED).aggregate(last=Max("started_at"))["last"]
     told = of_line.filter(alerted_at__isnull=False)
     return (told.filter(started_at__gt=passed) if passed else told).exists()
-
-
-# -- For the page --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Row:
-    """One round of a check: what became of each key, in the order of SEQUENCE."""
-
-    spacing: float
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What became of one key in one round; `wrong` says what happened to it, empty where nothing did."""
-
-    key: str
-    pressed: bool
-    milliseconds: int | None
-    wrong: str
-
-
-def table(check: LineCheck) -> list[Row]:
-    """What became of every key, round by round; no rows where none was pressed."""
-    arrivals = check.arrivals()
-    wrong = {(finding.round, finding.key): str(finding.trouble) for finding in check.found}
-    rows = []
-    for number, spacing in enumerate(SPACINGS):
-        of_round = {each.key: each for each in arrivals if each.round == number}
-        if not of_round:
-            break
-        rows.append(
-            Row(
-                spacing,
-                tuple(
-                    Cell(
-                        key=key,
-                        pressed=key in of_round,
-                        milliseconds=_milliseconds(of_round[key].latency) if key in of_round else None,
-                        wrong=wrong.get((number, key), ""),
-                    )
-                    for key in SEQUENCE
-                ),
-            )
-        )
-    return rows
-
-
-def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * 1000)

@@ -13,8 +13,9 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from unfold.widgets import UnfoldAdminPasswordWidget
 
-from clinic.admin.rows import ClinicRowForm
+from clinic.admin.rows import TIMES_IN_MINUTES, ClinicRowForm
 from clinic.crypto import CannotDecrypt, KeysUnavailable
+from phone.admin.line_checks import LineCheckPages
 from phone.admin.setup import SetupAdmin
 from phone.line_sync import line_set_password, lines_at_server, sync_lines
 from phone.livekit_api import LiveKitError
@@ -44,7 +45,7 @@ class PhoneLineForm(ClinicRowForm):
 
 
 @admin.register(PhoneLine)
-class PhoneLineAdmin(SetupAdmin):
+class PhoneLineAdmin(LineCheckPages, SetupAdmin):
     form = PhoneLineForm
     list_display = ("number", "label", "clinic", "enabled")
     list_before_template = "admin/phone/phoneline/list_before.html"
@@ -64,7 +65,9 @@ class PhoneLineAdmin(SetupAdmin):
                 "phone lines says that LiveKit is in step.",
             },
         ),
+        ("The line check", {"fields": ("line_check_at",)}),
     )
+    formfield_overrides = TIMES_IN_MINUTES
 
     def get_urls(self) -> list[URLPattern]:
         sync = self.admin_site.admin_view(self.sync_view)
@@ -73,7 +76,10 @@ class PhoneLineAdmin(SetupAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context: dict[str, Any] = {"may_sync": self.has_change_permission(request)}
+        context: dict[str, Any] = {
+            "may_sync": self.has_change_permission(request),
+            "lines_checked": self.lines_checked(request),
+        }
         if settings.LIVEKIT.configured:
             try:
                 context["at_server"] = lines_at_server()

@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
 from phone.line_check import KEYS_KEPT, Press
+from phone.live import office_changed
 from phone.models import LineCheck, PhoneLine
 
 State = LineCheck.State
@@ -58,11 +59,13 @@ def line_check_start(
     line_check_end_overdue(now=now)
     try:
         with transaction.atomic():
-            return LineCheck.objects.create(
+            check = LineCheck.objects.create(
                 line=line, started_at=now, started_by_id=user.pk if user else None, scheduled=user is None
             )
     except IntegrityError:
         return None
+    transaction.on_commit(office_changed, robust=True)
+    return check
 
 
 def line_check_take(*, check: uuid.UUID, now: datetime) -> CheckOrder | None:
@@ -102,29 +105,30 @@ def line_check_heard(*, check: uuid.UUID, heard: Sequence[Press]) -> None:
 
 
 def line_check_finish(*, check: uuid.UUID, sent: Sequence[Press], cut_off: bool, now: datetime) -> bool:
-    """Compare what was `sent` with what arrived, and end the check. False when nobody has told what arrived.
+    """Compare what was `sent` with what arrived, and end the check. False when it was over, or nobody has told.
 
     `cut_off` says that the call ended before all keys were pressed: then the check has not passed.
     """
     row = _running(check).first()
     if row is None or row.heard is None:
-        return row is None
+        return False
     stored = [(press.key, round(press.at, 3)) for press in sent]
     findings = LineCheck(sent=stored, heard=row.heard).compared().findings
     state = State.FAULTY if findings else State.FAILED if cut_off else State.PASSED
-    _running(check).update(
-        state=state,
-        sent=stored,
-        findings=[asdict(finding) for finding in findings],
-        sentence=f"The test call was cut off after {len(stored)} keys." if cut_off else "",
-        ended_at=now,
+    return _ended(
+        _running(check).update(
+            state=state,
+            sent=stored,
+            findings=[asdict(finding) for finding in findings],
+            sentence=f"The test call was cut off after {len(stored)} keys." if cut_off else "",
+            ended_at=now,
+        )
     )
-    return True
 
 
 def line_check_end(*, check: uuid.UUID, state: LineCheck.State, sentence: str, now: datetime) -> bool:
     """End a check that came to nothing, with the reason for the office. False when it was over."""
-    return bool(_running(check).update(state=state, sentence=sentence, ended_at=now))
+    return _ended(_running(check).update(state=state, sentence=sentence, ended_at=now))
 
 
 def line_check_end_overdue(*, now: datetime) -> int:
@@ -132,9 +136,10 @@ def line_check_end_overdue(*, now: datetime) -> int:
     running = LineCheck.objects.filter(state=State.RUNNING)
     untaken = running.filter(taken_at__isnull=True, started_at__lt=now - TAKEN_WITHIN)
     unfinished = running.filter(started_at__lt=now - LONGEST)
-    return untaken.update(state=State.FAILED, sentence=NO_WORKER, ended_at=now) + unfinished.update(
-        state=State.FAILED, sentence=WORKER_DIED, ended_at=now
-    )
+    ended = untaken.update(state=State.FAILED, sentence=NO_WORKER, ended_at=now)
+    ended += unfinished.update(state=State.FAILED, sentence=WORKER_DIED, ended_at=now)
+    _ended(ended)
+    return ended
 
 
 def is_test_call(*, line: PhoneLine, caller: str, at: datetime) -> bool:
@@ -147,3 +152,9 @@ def is_test_call(*, line: PhoneLine, caller: str, at: datetime) -> bool:
 
 def _running(check: uuid.UUID) -> QuerySet[LineCheck]:
     return LineCheck.objects.filter(pk=check, state=State.RUNNING)
+
+
+def _ended(rows: int) -> bool:
+    if rows:
+        transaction.on_commit(office_changed, robust=True)
+    return rows > 0
