@@ -25,7 +25,7 @@ from phone.services.line_checks import LONGEST, CheckAnswered
 log = logging.getLogger(__name__)
 
 _HUM = array("h", [60 if sample // 24 % 2 else -60 for sample in range(SAMPLE_RATE)])
-"""A second of it, of 32767 at the most: some providers hang up on a line that is silent in one direction."""
+"""A second of it, far too soft to be noticed: livekit-sip ends a call after 30 s without audio (`media_timeout`)."""
 
 TELL_AGAIN_SECONDS = 1.0
 

@@ -151,7 +151,8 @@ def _calls(lines: list[PhoneLine]) -> Iterator[Check]:
             f"A call came in on {number}", ready=last is not None, found=found, todo="" if last else todo
         )
         yield _keys(line, number)
-        yield _line_check(line, number)
+        if settings.LIVEKIT.configured:
+            yield _line_check(line, number)
         if line.pk in silent:
             yield Check(
                 f"Keys still arrive on {number}",

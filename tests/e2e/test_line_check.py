@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.utils import timezone
+from livekit import api, rtc
+from livekit.agents import JobContext
 
-from phone.line_check import SEQUENCE, SPACINGS, Trouble
+from agent_worker.checking import press_all
+from agent_worker.echo import keys_of_call
+from agent_worker.lines.livekit_room import RoomLine
+from phone.line_check import SEQUENCE, SPACINGS, Trouble, compare
 from phone.line_checks import begin_check
 from phone.livekit_settings import LiveKitEnvironment
 from phone.models import Call, CallEvent, LineCheck, PhoneLine
@@ -19,6 +24,7 @@ from tests.e2e.looping_trunk import BUSY_HERE, DECLINED, NO_ANSWER, LoopingTrunk
 from tests.e2e.servers import LIVEKIT, REDIS, LiveKitServer, Redis
 from tests.e2e.telephone import Telephones
 from tests.e2e.workers import Worker
+from tests.faulty_line import FaultyLine
 from tests.services import require_service
 
 ENDS_WITHIN = 120.0
@@ -202,3 +208,60 @@ async def test_two_buttons_pressed_at_once_make_one_check(trunk: Trunk) -> None:
     (check,) = [each for each in checks if each is not None]
     await ended(check)
     assert len(trunk.taken) == 1
+
+
+class OwnJob:
+    """What a room's line needs of its job, without a worker around it."""
+
+    def __init__(self, server: LiveKitServer, name: str) -> None:
+        self.room = rtc.Room()
+        self._server, self._name = server, name
+
+    async def connect(self, **_: object) -> None:
+        token = (
+            api.AccessToken(self._server.key, self._server.secret)
+            .with_identity("agent")
+            .with_kind("agent")
+            .with_grants(api.VideoGrants(room_join=True, room=self._name))
+        )
+        await self.room.connect(self._server.url, token.to_jwt(), rtc.RoomOptions(auto_subscribe=False))
+
+    async def delete_room(self) -> None:
+        await self.room.disconnect()
+
+
+@pytest.mark.parametrize("kind", ["sip", "standard"], ids=["telephone", "browser"])
+async def test_a_key_that_suffers_on_its_way_into_a_room_is_named_whoever_calls(
+    livekit: LiveKitServer, telephones: Telephones, kind: str
+) -> None:
+    name = f"dental-check-{kind}"
+    caller = await telephones.dial(NUMBER, kind=kind, room=name, dispatch=False)
+    job = OwnJob(livekit, name)
+    line = await RoomLine.join(cast(JobContext, job))
+    assert line is not None
+    since = timezone.now()
+    hearing = asyncio.create_task(keys_of_call(line, since=since))
+    faults = {
+        (0, "4"): Trouble.DOUBLED,
+        (1, "#"): Trouble.LOST,
+        (1, "7"): Trouble.SLOW,
+        (2, "1"): Trouble.SWAPPED,
+        (2, "8"): Trouble.FOREIGN,
+    }
+    arrived: asyncio.Queue[str] = asyncio.Queue()
+    job.room.on("sip_dtmf_received", lambda key: arrived.put_nowait(key.digit))
+    faulty = FaultyLine(caller.press, faults)
+    sent = await press_all(faulty.press, since=since, spacings=(0.4, 0.3, 0.2))
+    await faulty.settle()
+    for _ in range(len(sent) + 1):  # one is lost, one comes twice, one is foreign
+        await asyncio.wait_for(arrived.get(), 10)
+    await caller.hang_up()
+    compared = compare(sent, await hearing)
+    await line.hang_up()
+    assert [(each.round, each.key, each.trouble) for each in compared.findings] == [
+        (0, "4", Trouble.DOUBLED),
+        (1, "#", Trouble.LOST),
+        (1, "7", Trouble.SLOW),
+        (2, "1", Trouble.SWAPPED),
+        (2, "A", Trouble.FOREIGN),
+    ]
