@@ -160,7 +160,15 @@ AUDITLOG_INCLUDE_TRACKING_MODELS = (
     "phone.MenuOption",
     {
         "model": "phone.PhoneLine",
-        "exclude_fields": ["auth_password_ciphertext", "auth_password_key", "trunk_id", "dispatch_rule_id"],
+        "exclude_fields": [
+            "auth_password_ciphertext",
+            "auth_password_key",
+            "outbound_password_ciphertext",
+            "outbound_password_key",
+            "trunk_id",
+            "outbound_trunk_id",
+            "dispatch_rule_id",
+        ],
     },
     {"model": "auth.User", "exclude_fields": ["password", "last_login"], "m2m_fields": ["groups"]},
     {"model": "auth.Group", "m2m_fields": ["permissions"]},

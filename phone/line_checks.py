@@ -67,10 +67,11 @@ def why_not(line: PhoneLine) -> str:
         return "There is no LiveKit server, so the line cannot call itself."
     if not line.enabled:
         return "The line is switched off."
+    if not line.outbound_address:
+        return "The line has no way out, so it cannot call itself. Enter one at the phone line."
     if not line.outbound_trunk_id:
         return (
-            "The line has no way out, so it cannot call itself. Enter where its outgoing calls go, and bring "
-            "LiveKit in step."
+            "LiveKit does not know the line's way out yet, so it cannot call itself. Bring LiveKit in step."
         )
     return ""
 

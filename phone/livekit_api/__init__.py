@@ -14,7 +14,16 @@ from phone.livekit_api.errors import (
     WebhookMalformed,
 )
 from phone.livekit_api.server import LiveKit
-from phone.livekit_api.values import Encryption, Participant, Room, Rule, Trunk, WebhookEvent
+from phone.livekit_api.values import (
+    Encryption,
+    OutboundTrunk,
+    Participant,
+    Room,
+    Rule,
+    Transport,
+    Trunk,
+    WebhookEvent,
+)
 
 __all__ = [
     "CallNotAnswered",
@@ -24,9 +33,11 @@ __all__ = [
     "LiveKitNotSetUp",
     "LiveKitRefused",
     "LiveKitUnreachable",
+    "OutboundTrunk",
     "Participant",
     "Room",
     "Rule",
+    "Transport",
     "Trunk",
     "WebhookEvent",
     "WebhookForged",

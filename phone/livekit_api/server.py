@@ -25,8 +25,18 @@ from phone.livekit_api.errors import (
     WebhookForged,
     WebhookMalformed,
 )
-from phone.livekit_api.messages import moment, participant_of, put_rule, put_trunk, room_of, rule_of, trunk_of
-from phone.livekit_api.values import Participant, Room, Rule, Trunk, WebhookEvent
+from phone.livekit_api.messages import (
+    moment,
+    outbound_trunk_of,
+    participant_of,
+    put_outbound_trunk,
+    put_rule,
+    put_trunk,
+    room_of,
+    rule_of,
+    trunk_of,
+)
+from phone.livekit_api.values import OutboundTrunk, Participant, Room, Rule, Trunk, WebhookEvent
 from phone.livekit_settings import AGENT_NAME, LiveKitEnvironment
 
 ANSWER_SECONDS = 5.0
@@ -62,8 +72,29 @@ class LiveKit:
             before = next(iter(found.items), api.SIPInboundTrunkInfo())
             await server.sip.update_inbound_trunk(trunk_id, put_trunk(trunk, before))
 
+    async def list_outbound_trunks(self) -> dict[str, OutboundTrunk]:
+        """Every outbound trunk, by its id; foreign ones too."""
+        async with self._connected() as server:
+            found = await server.sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest())
+        return {trunk.sip_trunk_id: outbound_trunk_of(trunk) for trunk in found.items}
+
+    async def create_outbound_trunk(self, trunk: OutboundTrunk) -> str:
+        """Make an outbound trunk; its id."""
+        async with self._connected() as server:
+            message = put_outbound_trunk(trunk, api.SIPOutboundTrunkInfo())
+            made = await server.sip.create_outbound_trunk(api.CreateSIPOutboundTrunkRequest(trunk=message))
+        return made.sip_trunk_id
+
+    async def change_outbound_trunk(self, trunk_id: str, trunk: OutboundTrunk) -> None:
+        """Make what we decide about this trunk as `trunk` says. The rest stays as it is."""
+        async with self._connected() as server:
+            request = api.ListSIPOutboundTrunkRequest(trunk_ids=[trunk_id])
+            found = await server.sip.list_outbound_trunk(request)
+            before = next(iter(found.items), api.SIPOutboundTrunkInfo())
+            await server.sip.update_outbound_trunk(trunk_id, put_outbound_trunk(trunk, before))
+
     async def delete_trunk(self, trunk_id: str) -> None:
-        """Take a trunk away."""
+        """Take a trunk away, inbound or outbound."""
         async with self._connected() as server:
             await server.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=trunk_id))
 

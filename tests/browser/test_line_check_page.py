@@ -29,7 +29,8 @@ async def test_the_open_page_shows_the_result_as_the_check_ends(
     office: Page, site: Site, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     FakeLiveKit().install(monkeypatch, settings, "phone.line_sync", "phone.line_checks")
-    await in_database(lambda: PhoneLine.objects.update(outbound_trunk_id="ST_out"))
+    way_out = {"outbound_address": "sip.example.com", "outbound_trunk_id": "ST_out"}
+    await in_database(lambda: PhoneLine.objects.update(**way_out))
     await office.goto(f"{site.address}/admin/phone/phoneline/")
     await office.get_by_role("button", name="Check this line").click()
     last = office.get_by_role("region", name="The last check")

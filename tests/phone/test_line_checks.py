@@ -65,7 +65,7 @@ def server(monkeypatch: pytest.MonkeyPatch, settings: Any) -> FakeLiveKit:
 def line(server: FakeLiveKit) -> PhoneLine:
     line = a_clinic(number=NUMBER).phone_lines.get()
     Clinic.objects.update(time_zone="America/New_York", office_email="office@river.example")
-    PhoneLine.objects.update(outbound_trunk_id="ST_out")
+    PhoneLine.objects.update(outbound_address="sip.example.com", outbound_trunk_id="ST_out")
     line.refresh_from_db()
     return line
 
@@ -131,6 +131,8 @@ class TestBeginning:
     def test_a_line_that_cannot_call_itself_says_why(self, line: PhoneLine, settings: Any) -> None:
         assert why_not(line) == ""
         line.outbound_trunk_id = ""
+        assert "Bring LiveKit in step" in why_not(line)
+        line.outbound_address = ""
         assert "no way out" in why_not(line)
         line.enabled = False
         assert "switched off" in why_not(line)
@@ -322,9 +324,11 @@ class TestTheDaysTime:
 
     def test_a_line_without_a_way_out_or_switched_off_is_left_alone(self, line: PhoneLine) -> None:
         self.at(line, 3)
-        PhoneLine.objects.update(outbound_trunk_id="")
+        PhoneLine.objects.update(outbound_address="", outbound_trunk_id="")
         assert not self.due(line, "2026-11-23T03:00:00-05:00")
-        PhoneLine.objects.update(outbound_trunk_id="ST_out", enabled=False)
+        PhoneLine.objects.update(
+            outbound_address="sip.example.com", outbound_trunk_id="ST_out", enabled=False
+        )
         assert not self.due(line, "2026-11-23T03:00:00-05:00")
 
     def test_somebody_looks_every_minute(self, line: PhoneLine, settings: Any) -> None:
@@ -432,7 +436,7 @@ class TestThePages:
     def test_a_line_without_a_way_out_says_so_in_place_of_the_button(
         self, line: PhoneLine, client_of: Callable[..., Client]
     ) -> None:
-        PhoneLine.objects.update(outbound_trunk_id="")
+        PhoneLine.objects.update(outbound_address="", outbound_trunk_id="")
         manager = client_of("view_linecheck", "add_linecheck")
         listed = manager.get(reverse("admin:phone_phoneline_changelist")).content.decode()
         for page in (listed, manager.get(self.page(line)).content.decode()):
