@@ -55,6 +55,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         **_each(CALLS, VIEW),
         "phone.request": EDIT,
         "phone.confirmation": VIEW,
+        "phone.linecheck": VIEW,
     },
     # Decides what callers hear as well, and takes data out.
     Role.MANAGER: {
@@ -71,6 +72,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "phone.deletion": VIEW,
         "phone.request": EDIT,
         "phone.confirmation": ("view", "add"),
+        "phone.linecheck": ("view", "add"),
     },
     # Sees everything, who looked at what included, and changes nothing.
     Role.AUDITOR: {
@@ -84,6 +86,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "phone.deletion": VIEW,
         "phone.request": VIEW,
         "phone.confirmation": VIEW,
+        "phone.linecheck": VIEW,
         "auditlog.logentry": VIEW,
     },
     # Everything the others may, and the users.
@@ -100,6 +103,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "phone.deletion": VIEW,
         "phone.request": EDIT,
         "phone.confirmation": ("view", "add"),
+        "phone.linecheck": ("view", "add"),
         "auth.user": ALL,
         "auth.group": ALL,
         # Deleting one lets somebody log in again before the pause is over.

@@ -162,7 +162,15 @@ AUDITLOG_INCLUDE_TRACKING_MODELS = (
     "phone.MenuOption",
     {
         "model": "phone.PhoneLine",
-        "exclude_fields": ["auth_password_ciphertext", "auth_password_key", "trunk_id", "dispatch_rule_id"],
+        "exclude_fields": [
+            "auth_password_ciphertext",
+            "auth_password_key",
+            "outbound_password_ciphertext",
+            "outbound_password_key",
+            "trunk_id",
+            "outbound_trunk_id",
+            "dispatch_rule_id",
+        ],
     },
     {"model": "auth.User", "exclude_fields": ["password", "last_login"], "m2m_fields": ["groups"]},
     {"model": "auth.Group", "m2m_fields": ["permissions"]},
@@ -222,6 +230,7 @@ CELERY_BEAT_SCHEDULER = "clinic.beat:OneOwnerScheduler" if REDIS_URL else "celer
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "sign-of-life": {"task": "clinic.tasks.sign_of_life", "schedule": 30},
     "look-for-lines-without-keys": {"task": "phone.tasks.look_for_lines_without_keys", "schedule": 300},
+    "check-lines": {"task": "phone.tasks.check_lines", "schedule": 60},
     "publish-due": {"task": "phone.tasks.publish_due", "schedule": 60},
     "mail-new-requests": {"task": "phone.tasks.mail_new_requests", "schedule": 60},
     "store-left-behind": {"task": "phone.tasks.store_left_behind", "schedule": 5, "options": {"expires": 10}},

@@ -7,7 +7,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerAway
 
-from phone import keys_heard, notifications, publishing, reconcile, services, spool
+from phone import keys_heard, line_checks, notifications, publishing, reconcile, services, spool
 from phone.livekit_api import LiveKitError
 from phone.metrics import count
 
@@ -95,3 +95,15 @@ def delete_on() -> None:
         current_app.send_task("phone.tasks.delete_what_is_due", retry=False)
     except BrokerAway as error:
         log.warning("Deleting goes on only with the next schedule: %s", type(error).__name__)
+
+
+@shared_task(name="phone.tasks.check_lines")
+def check_lines() -> int:
+    """Begin the line checks that are due, end those that hang, and tell the office of those that went wrong.
+
+    Run it every minute. Returns how many checks began.
+    """
+    now = timezone.now()
+    services.line_check_end_overdue(now=now)
+    line_checks.tell_of_checks(now=now)
+    return line_checks.begin_due_checks(now=now)
