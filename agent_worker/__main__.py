@@ -32,6 +32,9 @@ GOODBYE_SECONDS = 5.0
 LEFT_BEHIND_SECONDS = 5.0
 """How often to look for records that a job process of this machine could not store before it ended."""
 
+STARTS_SECONDS = 60.0
+"""How long a job process may take to become ready: on a busy machine the first ones wait for the code to load."""
+
 NEVER_GIVE_UP = sys.maxsize
 """livekit-server may be away for as long as it likes: live calls do not need the worker's connection to it."""
 
@@ -44,10 +47,10 @@ def main() -> None:
     livekit = read_livekit_environment()
     if not livekit.configured:
         raise SystemExit("LIVEKIT_URL is not set: the worker answers calls on a LiveKit server.")
-    settings = read_worker_environment()
-    logging.getLogger("livekit.agents").addFilter(ConnectionTrouble(str(livekit.url)))
+    server = make_server(livekit, read_worker_environment())
+    logging.getLogger("livekit.agents").addFilter(ConnectionTrouble(str(livekit.url), server))
     try:
-        asyncio.run(run(make_server(livekit, settings)))
+        asyncio.run(run(server))
     except OSError as error:
         raise SystemExit(f"WORKER_HOST, WORKER_PORT: cannot listen there: {error.strerror}.") from None
 
@@ -63,6 +66,7 @@ def make_server(livekit: LiveKitEnvironment, settings: WorkerEnvironment) -> Age
         prometheus_port=settings.metrics_port,
         drain_timeout=settings.drain_seconds,
         num_idle_processes=settings.warm,
+        initialize_process_timeout=STARTS_SECONDS,
         load_threshold=math.inf,
         max_retry=NEVER_GIVE_UP,
         multiprocessing_context="forkserver",
@@ -72,7 +76,15 @@ def make_server(livekit: LiveKitEnvironment, settings: WorkerEnvironment) -> Age
     switchboard = Switchboard(server, lines=settings.calls)
     server.load_fnc = switchboard.load
     server.rtc_session(answer_room, agent_name=AGENT_NAME, on_request=switchboard.take)
+    set_well(server, False)
+    server.on("worker_registered", lambda *_: set_well(server, True))
     return server
+
+
+def set_well(server: AgentServer, well: bool) -> None:
+    """Have the health page say whether livekit-server can reach this worker: without that it answers nobody."""
+    # The library says so only once it has given up, which this worker never does.
+    server._connection_failed = not well
 
 
 async def run(server: AgentServer) -> None:
@@ -136,12 +148,15 @@ async def _first(task: asyncio.Task[None], other: object) -> None:
 class ConnectionTrouble(logging.Filter):
     """Says in a sentence why livekit-server cannot be used, where the library only says that it failed."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, server: AgentServer) -> None:
         super().__init__()
         self._url = url
+        self._server = server
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = getattr(record, "error", None)
+        if hasattr(record, "retry_count"):
+            set_well(self._server, False)
         if not isinstance(error, aiohttp.ClientError):
             return True
         if isinstance(error, aiohttp.WSServerHandshakeError) and error.status == 401:
