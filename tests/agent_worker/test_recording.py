@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import errno
+import random
 from pathlib import Path
 
 import pytest
 
 from agent_worker.ogg import OggWriter
 from phone.models import Call, CallEvent, Recording
-from phone.plan import MenuOption
+from phone.plan import ConsentRules, Menu, MenuOption
 from tests.agent_worker.calling import Caller, place_call
 from tests.agent_worker.sounds import TonePrompts, listen_to
 from tests.phone.plans import a_plan
 
 pytestmark = pytest.mark.django_db
+
+ASKS_FOR_AN_ID = a_plan(
+    menus=(
+        Menu(
+            name="Main",
+            options=(
+                MenuOption(key="1", label={"en": "appointments"}, action="receptionist", identify_first=True),
+            ),
+        ),
+    ),
+    main_menu="Main",
+)
 
 
 def since_the_recording(recording: Recording, event: CallEvent) -> float:
@@ -67,7 +80,7 @@ def test_digits_of_the_patient_id_are_silence_on_both_sides_and_the_time_line_go
         caller.presses("1")
         await caller.waits(6)
 
-    caller = place_call(talk, prompts=TonePrompts(), recordings=tmp_path)
+    caller = place_call(talk, plan=ASKS_FOR_AN_ID, prompts=TonePrompts(), recordings=tmp_path)
 
     recording = caller.call.recordings.get()
     heard = listen_to(tmp_path / f"{recording.pk}.ogg")
@@ -99,7 +112,7 @@ def test_digits_that_are_pressed_before_they_are_asked_for_cannot_be_heard(tmp_p
         caller.presses("14821#")
         await caller.hears("••••")
 
-    caller = place_call(talk, prompts=TonePrompts(), recordings=tmp_path)
+    caller = place_call(talk, plan=ASKS_FOR_AN_ID, prompts=TonePrompts(), recordings=tmp_path)
 
     recording = caller.call.recordings.get()
     heard = listen_to(tmp_path / f"{recording.pk}.ogg")
@@ -254,3 +267,28 @@ def test_a_full_disk_ends_the_recording_and_not_the_call(
 
 def _full() -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whenever_consent_is_answered_nothing_is_recorded_before(tmp_path: Path, seed: int) -> None:
+    moments = random.Random(seed)
+    plan = a_plan(consent=ConsentRules(early_answer_permits_recording=True, on_refusal="continue_unrecorded"))
+    for _ in range(50):
+        moment, key = moments.uniform(0, 20), moments.choice("1112")
+
+        async def talk(caller: Caller, moment: float = moment, key: str = key) -> None:
+            await caller.hears("do you consent")
+            await caller.waits(moment)
+            caller.presses(key)
+            await caller.waits(0.5)
+
+        call = place_call(talk, plan=plan, recordings=tmp_path).call
+        consent = call.consents.get()
+        assert consent.decision in ("given", "refused")
+        recording = call.recordings.first()
+        if consent.decision == "refused":
+            assert recording is None
+        else:
+            assert recording is not None and recording.started_at > consent.answered_at
+            assert (tmp_path / f"{recording.pk}.ogg").exists()
+    assert len(list(tmp_path.iterdir())) == Recording.objects.count() > 0
