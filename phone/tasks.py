@@ -85,8 +85,7 @@ def delete_what_is_due() -> bool:
 @shared_task(name="phone.tasks.delete_marked_sounds")
 def delete_marked_sounds() -> int:
     """Remove sounds whose deletion was interrupted or refused. Run it every 5 minutes. Returns how many went."""
-    deleted, _ = services.recordings_delete(now=timezone.now())
-    return deleted.total()
+    return services.recordings_delete(now=timezone.now()).deleted.total()
 
 
 def delete_on() -> None:

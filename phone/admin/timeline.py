@@ -60,6 +60,11 @@ def _speech(data: Data) -> tuple[str, str]:
     return ("Caller said", f"“{text}”") if text else ("Caller said something", "Their words were not kept.")
 
 
+def _prompt(data: Data) -> tuple[str, str]:
+    text = data.get("text")
+    return ("Caller heard", f"“{text}”") if text else ("Caller heard an answer", "Its words were not kept.")
+
+
 def _entry(data: Data) -> tuple[str, str]:
     outcome = _label(KeypadEntry.Outcome, data.get("outcome"))
     source = _label(KeypadEntry.Source, data.get("source"))
@@ -120,7 +125,7 @@ KINDS: dict[str, tuple[str, Callable[[Data], tuple[str, str]]]] = {
         lambda data: ("The call was cut off, and went on", "Another agent took over."),
     ),
     "step": ("flag", lambda data: ("Step", "")),
-    "prompt": ("campaign", lambda data: ("Caller heard", f"“{data.get('text', '')}”")),
+    "prompt": ("campaign", _prompt),
     "silenced": ("volume_off", lambda data: ("Caller cut the sentence short", "")),
     "key": ("dialpad", lambda data: (f"Key {data.get('key', '')}", "")),
     "speech": ("record_voice_over", _speech),

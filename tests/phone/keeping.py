@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +26,7 @@ NOW = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 NUMBER = "+12025550147"
 WORDS = "my crown came loose"
 SOUND = b"OggS, and what the caller said"
+SHA256 = hashlib.sha256(SOUND).hexdigest()
 
 
 def days_ago(days: float) -> datetime:
@@ -75,7 +77,7 @@ def record_sound(call: Call, **fields: Any) -> Recording:
             "state": Recording.State.STORED,
             "started_at": at,
             "seconds": 12.5,
-            "sha256": "ab" * 32,
+            "sha256": SHA256,
         }
         | fields
     )
@@ -108,7 +110,7 @@ def a_full_call(clinic: Clinic, at: datetime, *, number: str = NUMBER, **fields:
         digits="••••", digits_ciphertext=ciphertext, digits_key=key,
     )  # fmt: skip
     record_sound(call)
-    record_sound(call, kind=Recording.Kind.VOICEMAIL, state=Recording.State.WAITING, sha256="cd" * 32)
+    record_sound(call, kind=Recording.Kind.VOICEMAIL, state=Recording.State.WAITING)
     identify(clinic.pk, "4821", number, at)
     make_request(
         call, number=number, note=WORDS, patient=call.patient, taken_at=at, done_at=at + timedelta(hours=1)
