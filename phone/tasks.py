@@ -1,6 +1,7 @@
 """What the phone does in the background, by Celery."""
 
 import logging
+import uuid
 
 from celery import shared_task
 from django.utils import timezone
@@ -45,3 +46,15 @@ def reconcile_rooms() -> int:
 def look_for_lines_without_keys() -> int:
     """Tell the office of lines on which no caller's keys arrive. Run it every 5 minutes. Returns how many are new."""
     return keys_heard.tell_of_lines_without_keys(now=timezone.now())
+
+
+@shared_task(name="phone.tasks.store_recording")
+def store_recording(recording: str) -> bool:
+    """Bring a recording into its storage that is complete. Sent at its end; whether it was stored now."""
+    return services.recording_store(recording=uuid.UUID(recording), now=timezone.now())
+
+
+@shared_task(name="phone.tasks.store_waiting_recordings")
+def store_waiting_recordings() -> int:
+    """Store recordings that a dead worker or an absent storage left. Run it every 30 seconds. How many were stored."""
+    return services.recordings_store_waiting(now=timezone.now())

@@ -47,6 +47,9 @@ class Recording(models.Model):
     size = models.PositiveBigIntegerField(null=True, help_text="Bytes, as they are played.")
     sha256 = models.CharField(max_length=64, blank=True, help_text="Of the sound as it is played, in hex.")
     key = models.CharField(max_length=16, blank=True, help_text="Which key the file is encrypted under.")
+    claimed_until = models.DateTimeField(
+        null=True, help_text="Until when the process has it that brings it into its storage."
+    )
 
     class Meta:
         ordering = ["call", "started_at"]

@@ -5,6 +5,7 @@ All functions take keyword arguments (`write_records` aside) and say what they d
 
 from phone.services.calls import call_end_failed, call_end_stale, call_missed, call_send_agent
 from phone.services.requests import request_done, request_reopen, request_take
+from phone.services.storing import recording_store, recordings_store_soon, recordings_store_waiting
 from phone.services.worker_reports import write_records
 
 __all__ = [
@@ -12,6 +13,9 @@ __all__ = [
     "call_end_stale",
     "call_missed",
     "call_send_agent",
+    "recording_store",
+    "recordings_store_soon",
+    "recordings_store_waiting",
     "request_done",
     "request_reopen",
     "request_take",
