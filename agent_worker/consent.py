@@ -106,7 +106,7 @@ def _record(
     permitted = decision == "given" and (heard_to_end or rules.early_answer_permits_recording)
     covers = (rules.covers_recording, rules.covers_transcript, rules.covers_outside_processing)
     conversation.outside_allowed = permitted and rules.covers_outside_processing
-    conversation.timeline.consent(
+    consent = conversation.timeline.consent(
         decision=decision,
         how=how,
         language=conversation.language,
@@ -115,3 +115,7 @@ def _record(
         asked_at=asked_at,
         heard_to_end=heard_to_end,
     )
+    if permitted and rules.covers_recording:
+        conversation.recording.begin(consent)
+    else:
+        conversation.recording.stop()

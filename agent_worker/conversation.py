@@ -19,6 +19,7 @@ from agent_worker.lines.base import Line
 from agent_worker.model_view import may_use_model
 from agent_worker.numbers import region_of
 from agent_worker.prompts import Prompts
+from agent_worker.recording import CallRecording
 from agent_worker.speech import Speech
 from agent_worker.timeline import CallTimeline
 from phone import phrases, wording
@@ -79,6 +80,7 @@ class Conversation:
         listener: KeypadListener,
         session: AgentSession[None],
         language: str,
+        recording: CallRecording,
     ) -> None:
         self.line = line
         self.plan = plan
@@ -90,6 +92,7 @@ class Conversation:
         self.listener = listener
         self.session = session
         self.language = language
+        self.recording = recording
         self.progress = Progress()
         self.patient_id: int | None = None
         self.outside_allowed = False
@@ -143,11 +146,14 @@ class Conversation:
     def speak(self, utterance: Utterance, *, asks: bool = False) -> SpeechHandle:
         """Begin to say `utterance`; the handle tells when it is over. `asks` marks a prompt that wants an answer."""
         self.timeline.prompt(self.progress.step, utterance, asks=asks)
-        return self.session.say(
+        handle = self.session.say(
             utterance.text,
             audio=self.prompts.audio(utterance, self.language),
             add_to_chat_ctx=False,
         )
+        if utterance.sensitive:
+            self.recording.leave_out(handle)
+        return handle
 
     async def say(self, utterance: Utterance, *, must_hear: bool = False) -> bool:
         """Announce `utterance` and wait for its end. Returns whether it was heard to its end.

@@ -82,6 +82,7 @@ class KeypadTask(AgentTask[Answer]):
         )
         super().__init__(instructions="", chat_ctx=ChatContext.empty(), **hearing)
         self._hears = bool(hearing)
+        self._private = question.sensitive or question.prompt.sensitive
         self._conversation = conversation
         self._question = question
         self._listener = conversation.listener
@@ -101,6 +102,8 @@ class KeypadTask(AgentTask[Answer]):
 
     async def on_enter(self) -> None:
         self._conversation.line.listen(self._hears)
+        if self._private:
+            self._conversation.recording.pause()
         if not self._question.must_hear:
             self._listen()
         if not self.done() and self._untouched:
@@ -108,6 +111,8 @@ class KeypadTask(AgentTask[Answer]):
 
     async def on_exit(self) -> None:
         self._stop()
+        if self._private:
+            self._conversation.recording.resume()
 
     async def on_user_turn_completed(self, turn_ctx: ChatContext, new_message: ChatMessage) -> None:
         self._listener.words(new_message.text_content or "", typed=False)

@@ -100,6 +100,10 @@ class Environment(BaseSettings):
     phone_calls_per_minute: int = Field(
         default=30, ge=1, description="Calls that one address may start on the phone page within a minute."
     )
+    recording: bool = Field(
+        default=True,
+        description="Record calls after a consent that covers it. Off: none, whatever callers say.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least important log lines that are written."
     )

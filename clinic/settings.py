@@ -249,6 +249,7 @@ UNFOLD = {
 # -- Telephone -----------------------------------------------------------------------------------------------
 PHONE_PAGE_ENABLED = DEMO or ENV.phone_page
 PHONE_PAGE_MICROPHONE = SPEECH.stt_local or any(has_key(provider) for provider in SPEECH.stt)
+RECORDING = ENV.recording
 PHONE_CALLS_PER_MINUTE = ENV.phone_calls_per_minute
 PHONENUMBER_DEFAULT_REGION = "US"
 PHONENUMBER_DB_FORMAT = "E164"

@@ -77,6 +77,19 @@ def _consent(data: Data) -> tuple[str, str]:
     )
 
 
+RECORDING_STATES = {
+    "started": "Recording began",
+    "paused": "Recording paused",
+    "resumed": "Recording goes on",
+    "stopped": "Recording ended",
+}
+
+
+def _recording(data: Data) -> tuple[str, str]:
+    why = "What the caller enters here is not recorded." if data.get("state") == "paused" else ""
+    return RECORDING_STATES.get(str(data.get("state")), "Recording"), why
+
+
 def _request(data: Data) -> tuple[str, str]:
     urgent = "Urgent " if data.get("priority") == Request.Priority.URGENT else ""
     confirmed = "The caller confirmed it." if data.get("confirmed") else "Not confirmed by the caller."
@@ -111,6 +124,7 @@ KINDS: dict[str, tuple[str, Callable[[Data], tuple[str, str]]]] = {
     "speech": ("record_voice_over", _speech),
     "entry": ("input", _entry),
     "consent": ("verified_user", _consent),
+    "recording": ("mic", _recording),
     "menu": ("list", lambda data: (f"Chose {data.get('option', '')}", f"Menu: {data.get('menu', '')}")),
     "patient": ("badge", lambda data: (PATIENT_OUTCOMES.get(str(data.get("outcome")), "Patient"), "")),
     "language": (

@@ -43,6 +43,9 @@ class Recording(models.Model):
         default=list,
         help_text="Stretches of silence in place of what was not recorded: [[from, to], …], seconds.",
     )
+    cut_short = models.BooleanField(
+        default=False, help_text="It could not be written to its end: the disk was full, or away."
+    )
     file = models.CharField(max_length=200, blank=True)
     size = models.PositiveBigIntegerField(null=True, help_text="Bytes, as they are played.")
     sha256 = models.CharField(max_length=64, blank=True, help_text="Of the sound as it is played, in hex.")
