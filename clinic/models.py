@@ -228,6 +228,7 @@ class AccessRecord(models.Model):
         VIEW = "view", "Viewed"
         EXPORT = "export", "Exported"
         PLAY = "play", "Played"
+        REFUSED = "refused", "Was refused"
 
     at = models.DateTimeField(default=timezone.now)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")

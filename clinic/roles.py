@@ -16,6 +16,7 @@ from django.apps.registry import Apps
 VIEW = ("view",)
 EDIT = ("view", "change")
 ALL = ("view", "add", "change", "delete")
+LISTEN = ("view", "listen_recording", "listen_voicemail")
 
 HOURS = ("clinic.openinginterval", "clinic.closure", "clinic.closureinterval")
 MENUS = ("phone.menu", "phone.menuoption", "phone.wording", "phone.phoneline")
@@ -52,6 +53,8 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "clinic.patient": ("view", "add", "change"),
         "clinic.identityattempt": EDIT,
         **_each(CALLS, VIEW),
+        # Messages are their work; what others said in calls is not.
+        "phone.recording": ("view", "listen_voicemail"),
         "phone.request": EDIT,
         "phone.confirmation": VIEW,
     },
@@ -64,6 +67,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "clinic.patient": (*ALL, "export_patient"),
         "clinic.identityattempt": EDIT,
         **_each(CALLS, VIEW),
+        "phone.recording": LISTEN,
         "phone.request": EDIT,
         "phone.confirmation": ("view", "add"),
     },
@@ -75,6 +79,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "clinic.identityattempt": VIEW,
         "clinic.accessrecord": VIEW,
         **_each(CALLS, VIEW),
+        "phone.recording": LISTEN,
         "phone.request": VIEW,
         "phone.confirmation": VIEW,
         "auditlog.logentry": VIEW,
@@ -87,6 +92,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "clinic.identityattempt": EDIT,
         "clinic.accessrecord": VIEW,
         **_each(CALLS, VIEW),
+        "phone.recording": LISTEN,
         "phone.request": EDIT,
         "phone.confirmation": ("view", "add"),
         "auth.user": ALL,

@@ -56,6 +56,10 @@ class Recording(models.Model):
 
     class Meta:
         ordering = ["call", "started_at"]
+        permissions = [
+            ("listen_recording", "Can listen to recorded calls"),
+            ("listen_voicemail", "Can listen to voicemail"),
+        ]
         indexes = [
             models.Index(
                 fields=["started_at"],
