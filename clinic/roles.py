@@ -16,6 +16,7 @@ from django.apps.registry import Apps
 VIEW = ("view",)
 EDIT = ("view", "change")
 ALL = ("view", "add", "change", "delete")
+LISTEN = ("view", "listen_recording", "listen_voicemail")
 
 HOURS = ("clinic.openinginterval", "clinic.closure", "clinic.closureinterval")
 MENUS = ("phone.menu", "phone.menuoption", "phone.wording", "phone.phoneline")
@@ -53,6 +54,8 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "clinic.patient": ("view", "add", "change"),
         "clinic.identityattempt": EDIT,
         **_each(CALLS, VIEW),
+        # Messages are their work; what others said in calls is not.
+        "phone.recording": ("view", "listen_voicemail"),
         "phone.request": EDIT,
         "phone.confirmation": VIEW,
         "phone.linecheck": VIEW,
@@ -70,6 +73,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "phone.legalhold": ("view", "add"),
         "phone.retentionrules": ("view", "add", "change", "erase_caller"),
         "phone.deletion": VIEW,
+        "phone.recording": LISTEN,
         "phone.request": EDIT,
         "phone.confirmation": ("view", "add"),
         "phone.linecheck": ("view", "add"),
@@ -84,6 +88,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         **_each(CALLS, VIEW),
         "phone.retentionrules": VIEW,
         "phone.deletion": VIEW,
+        "phone.recording": LISTEN,
         "phone.request": VIEW,
         "phone.confirmation": VIEW,
         "phone.linecheck": VIEW,
@@ -101,6 +106,7 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "phone.legalhold": ("view", "add"),
         "phone.retentionrules": ("view", "add", "change", "erase_caller"),
         "phone.deletion": VIEW,
+        "phone.recording": LISTEN,
         "phone.request": EDIT,
         "phone.confirmation": ("view", "add"),
         "phone.linecheck": ("view", "add"),

@@ -8,7 +8,7 @@ from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.templatetags.static import static
 
 from agent_worker.providers import has_key, read_speech_environment
-from clinic.environment import mail_settings, postgres_settings, read_environment
+from clinic.environment import mail_settings, postgres_settings, read_environment, storage_settings
 from clinic.logging import logging_settings
 from clinic.navigation import NAVIGATION
 from clinic.secret_file import secret_from_file
@@ -140,7 +140,7 @@ STATIC_ROOT = DATA_DIR / "static"
 # The demo serves what is in the tree; production what `collectstatic` has gathered, under hashed names.
 SERVESTATIC_USE_FINDERS = DEMO
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": storage_settings(ENV),
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEMO
@@ -241,6 +241,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "task": "phone.tasks.delete_what_is_due",
         "schedule": crontab(hour="3", minute="30"),
     },
+    "store-waiting-recordings": {"task": "phone.tasks.store_waiting_recordings", "schedule": 30},
 }
 if LIVEKIT.configured:
     CELERY_BEAT_SCHEDULE["reconcile-rooms"] = {

@@ -1,6 +1,7 @@
 """What the phone does in the background, by Celery."""
 
 import logging
+import uuid
 
 from celery import current_app, shared_task
 from django.db import InterfaceError, OperationalError
@@ -106,3 +107,15 @@ def check_lines() -> int:
     services.line_check_end_overdue(now=now)
     line_checks.tell_of_checks(now=now)
     return line_checks.begin_due_checks(now=now)
+
+
+@shared_task(name="phone.tasks.store_recording")
+def store_recording(recording: str) -> bool:
+    """Bring a recording into its storage that is complete. Sent at its end; whether it was stored now."""
+    return services.recording_store(recording=uuid.UUID(recording), now=timezone.now())
+
+
+@shared_task(name="phone.tasks.store_waiting_recordings")
+def store_waiting_recordings() -> int:
+    """Store recordings that a dead worker or an absent storage left. Run it every 30 seconds. How many were stored."""
+    return services.recordings_store_waiting(now=timezone.now())

@@ -15,9 +15,10 @@ Data = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TimelineLine:
-    """`at` is the time since the call began, as `m:ss.s`. `icon` names a Material symbol."""
+    """`at` is the time since the call began, as `m:ss.s`, and `seconds` the same. `icon` names a Material symbol."""
 
     at: str
+    seconds: float
     kind: str
     step: str
     icon: str
@@ -41,7 +42,13 @@ def timeline(call: Call, events: Iterable[CallEvent]) -> list[TimelineLine]:
             title = f"Step: {event.get_step_display()}"
         lines.append(
             TimelineLine(
-                since(call.started_at, event.at), event.kind, event.get_step_display(), icon, title, detail
+                at=since(call.started_at, event.at),
+                seconds=(event.at - call.started_at).total_seconds(),
+                kind=event.kind,
+                step=event.get_step_display(),
+                icon=icon,
+                title=title,
+                detail=detail,
             )
         )
     return lines

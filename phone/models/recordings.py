@@ -61,9 +61,16 @@ class Recording(models.Model):
     delete_by = models.CharField(
         max_length=150, blank=True, help_text="Who wanted that; empty: the schedule."
     )
+    claimed_until = models.DateTimeField(
+        null=True, help_text="Until when the process has it that brings it into its storage."
+    )
 
     class Meta:
         ordering = ["call", "started_at"]
+        permissions = [
+            ("listen_recording", "Can listen to recorded calls"),
+            ("listen_voicemail", "Can listen to voicemail"),
+        ]
         indexes = [
             models.Index(
                 fields=["started_at"], condition=models.Q(state="deleting"), name="recordings_to_delete"

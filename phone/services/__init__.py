@@ -19,6 +19,7 @@ from phone.services.line_checks import (
 )
 from phone.services.requests import request_done, request_reopen, request_take
 from phone.services.retention import RetentionRun, recordings_delete, retention_run
+from phone.services.storing import recording_store, recordings_store_soon, recordings_store_waiting
 from phone.services.worker_reports import write_records
 
 __all__ = [
@@ -40,7 +41,10 @@ __all__ = [
     "line_check_heard",
     "line_check_start",
     "line_check_take",
+    "recording_store",
     "recordings_delete",
+    "recordings_store_soon",
+    "recordings_store_waiting",
     "request_done",
     "request_reopen",
     "request_take",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.db import transaction
+
 from phone.models import Recording
 from phone.records import RecordingBegan, RecordingEnded
+from phone.services.storing import recordings_store_soon
 
 
 def recordings_add(began: Sequence[RecordingBegan]) -> None:
@@ -31,3 +34,7 @@ def recordings_end(ended: Sequence[RecordingEnded]) -> None:
             pauses=record.pauses,
             cut_short=record.cut_short,
         )
+    complete = [record.id for record in ended if record.seconds]
+    if complete:
+        # Not a partial: Django names a robust callback that fails by an attribute that partials lack.
+        transaction.on_commit(lambda: recordings_store_soon(recordings=complete), robust=True)
