@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from agent_worker.ogg import OggWriter
+from clinic.models import Patient
+from clinic.patients import patient_set_id
 from phone.models import Call, CallEvent, Recording
 from phone.plan import ConsentRules, Menu, MenuOption
-from tests.agent_worker.calling import Caller, place_call
+from tests.agent_worker.calling import Caller, place_call, publish
 from tests.agent_worker.sounds import TonePrompts, listen_to
 from tests.phone.plans import a_plan
 
@@ -66,6 +68,10 @@ def test_a_caller_who_agrees_is_recorded_from_the_answer_on_on_both_sides(tmp_pa
 
 
 def test_digits_of_the_patient_id_are_silence_on_both_sides_and_the_time_line_goes_on(tmp_path: Path) -> None:
+    patient = Patient(clinic=publish(ASKS_FOR_AN_ID), name="Ana Torres")
+    patient_set_id(patient, "4821")
+    patient.save()
+
     async def talk(caller: Caller) -> None:
         await caller.hears_to_the_end("do you consent")
         caller.presses("1")
