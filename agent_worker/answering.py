@@ -8,6 +8,8 @@ import gc
 import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
@@ -19,14 +21,16 @@ from agent_worker.conversation import Conversation
 from agent_worker.database import in_database
 from agent_worker.ids import uuid7
 from agent_worker.keypad import KeypadListener
-from agent_worker.lines.base import Line
+from agent_worker.lines.base import KeyPress, Line
 from agent_worker.plans import plan_behind
 from agent_worker.prompts import Prompts
+from agent_worker.recording import CallRecording
 from agent_worker.records import writer
 from agent_worker.resuming import ResumedFlow, ResumeOrder
 from agent_worker.speech import Speech, build_speech, prompt_store, session_options
 from agent_worker.timeline import CallTimeline, Writer
 from phone.publishing import LoadedPlan, line_called
+from phone.recordings import waiting_folder
 from phone.resuming import Resumable, resumable
 from phone.wording import Part, Utterance, default_wording
 
@@ -45,6 +49,8 @@ class Desk:
     prompts: Prompts
     writer: Writer
     speech: Speech
+    recordings: Path | None = None
+    """Where calls are recorded to; None where nothing is recorded."""
     live_calls: int = field(default=0, init=False)
     flows: set[CallFlow] = field(default_factory=set, init=False)
     _reads: dict[str, asyncio.Task[LoadedPlan | None]] = field(default_factory=dict, init=False)
@@ -71,7 +77,12 @@ class Desk:
 
 def make_desk() -> Desk:
     """The desk of this process, from the environment. Call it on the event loop that the calls run on."""
-    desk = Desk(prompts=prompt_store(settings.DATA_DIR / "prompts"), writer=writer(), speech=build_speech())
+    desk = Desk(
+        prompts=prompt_store(settings.DATA_DIR / "prompts"),
+        writer=writer(),
+        speech=build_speech(),
+        recordings=waiting_folder() if settings.RECORDING else None,
+    )
     # What is loaded by now stays: looking through it for garbage would hold up every caller for 0.1 s or more.
     gc.collect()
     gc.freeze()
@@ -168,6 +179,7 @@ async def _run(
         listener=listener,
         session=session,
         language=language,
+        recording=CallRecording(line=line, timeline=timeline, clock=clock, folder=desk.recordings),
     )
     if resumed:
         flow: CallFlow = ResumedFlow(conversation, resumed)
@@ -187,7 +199,7 @@ async def _run(
             room=line.room,
         )
     desk.flows.add(flow)
-    line.on_key(listener.press)
+    line.on_key(partial(_pressed, conversation))
     line.on_text(lambda text: listener.words(text, typed=True))
     line.on_hang_up(flow.caller_gone)
     lasted = (answered_at - resumed.started_at).total_seconds() if resumed else 0.0
@@ -207,10 +219,17 @@ async def _run(
         desk.flows.discard(flow)
         limit.cancel()
         heart.cancel()
+        conversation.recording.stop()
         _final_row(conversation)
         with contextlib.suppress(ToolError, RuntimeError):
             await session.aclose()
+        await conversation.recording.finish()
         await desk.writer.drain()
+
+
+def _pressed(conversation: Conversation, press: KeyPress) -> None:
+    conversation.recording.pressed()
+    conversation.listener.press(press)
 
 
 async def _turn_away(line: Line, desk: Desk) -> None:

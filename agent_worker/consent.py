@@ -117,7 +117,7 @@ def _record(
     permitted = decision == "given" and (heard_to_end or rules.early_answer_permits_recording)
     covers = (rules.covers_recording, rules.covers_transcript, rules.covers_outside_processing)
     conversation.outside_allowed = permitted and rules.covers_outside_processing
-    conversation.timeline.consent(
+    consent = conversation.timeline.consent(
         decision=decision,
         how=how,
         language=conversation.language,
@@ -127,3 +127,7 @@ def _record(
         heard_to_end=heard_to_end,
         answer=given,
     )
+    if permitted and rules.covers_recording:
+        conversation.recording.begin(consent)
+    else:
+        conversation.recording.stop()

@@ -19,6 +19,7 @@ from agent_worker.lines.base import Line
 from agent_worker.model_view import may_use_model
 from agent_worker.numbers import region_of
 from agent_worker.prompts import Prompts
+from agent_worker.recording import CallRecording
 from agent_worker.speech import Speech
 from agent_worker.timeline import CallTimeline
 from phone import phrases, wording
@@ -79,6 +80,7 @@ class Conversation:
         listener: KeypadListener,
         session: AgentSession[None],
         language: str,
+        recording: CallRecording,
     ) -> None:
         self.line = line
         self.plan = plan
@@ -90,6 +92,7 @@ class Conversation:
         self.listener = listener
         self.session = session
         self.language = language
+        self.recording = recording
         self.progress = Progress()
         self.patient_id: int | None = None
         self.outside_allowed = False
@@ -128,6 +131,36 @@ class Conversation:
         return any(phrases.is_emergency(table, text) for table in self.plan.phrases.values())
 
     @property
+    def consent_in_force(self) -> bool:
+        """Whether the caller's consent still permits something that they may want to end."""
+        return self.recording.running or self.timeline.transcript_allowed or self.outside_allowed
+
+    def wants_no_recording(self, text: str) -> bool:
+        """Whether `text`, in whichever of the clinic's languages, takes back a consent that is in force.
+
+        While consent is being asked for, the same words are an answer to that.
+        """
+        return (
+            self.consent_in_force
+            and self.progress.step != "consent"
+            and any(phrases.wants_no_recording(table, text) for table in self.plan.phrases.values())
+        )
+
+    def withdraw_consent(self, how: str) -> None:
+        """The caller, by `keypad` or `voice`, wants the recording to end: nothing is permitted from now on."""
+        self.recording.stop()
+        self.outside_allowed = False
+        self.timeline.consent(
+            decision="withdrawn",
+            how=how,
+            language=self.language,
+            wording="",
+            covers=(False, False, False),
+            asked_at=None,
+            heard_to_end=False,
+        )
+
+    @property
     def region(self) -> str:
         """The country (ISO 3166) whose numbers callers key without a country code."""
         return region_of(self.plan.clinic.office_number or self.line.dialled)
@@ -143,11 +176,14 @@ class Conversation:
     def speak(self, utterance: Utterance, *, asks: bool = False) -> SpeechHandle:
         """Begin to say `utterance`; the handle tells when it is over. `asks` marks a prompt that wants an answer."""
         self.timeline.prompt(self.progress.step, utterance, asks=asks)
-        return self.session.say(
+        handle = self.session.say(
             utterance.text,
             audio=self.prompts.audio(utterance, self.language),
             add_to_chat_ctx=False,
         )
+        if utterance.sensitive:
+            self.recording.leave_out(handle)
+        return handle
 
     async def say(self, utterance: Utterance, *, must_hear: bool = False) -> bool:
         """Announce `utterance` and wait for its end. Returns whether it was heard to its end.

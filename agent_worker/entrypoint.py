@@ -6,9 +6,11 @@ It is imported once, in the process that job processes are forked from, so that 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
+from uuid import UUID
 
 import django
 
@@ -24,7 +26,9 @@ from livekit.agents import JobContext, JobProcess  # noqa: E402
 from livekit.agents.ipc.log_queue import LogQueueHandler  # noqa: E402
 
 from agent_worker.answering import answer, make_desk, resume_call  # noqa: E402
+from agent_worker.checking import check_order, make_check  # noqa: E402
 from agent_worker.database import open_connection  # noqa: E402
+from agent_worker.echo import answer_check  # noqa: E402
 from agent_worker.lines.livekit_room import RoomLine  # noqa: E402
 from agent_worker.load import BUSY  # noqa: E402
 from agent_worker.resuming import resume_order  # noqa: E402
@@ -50,15 +54,32 @@ def prepare(_process: JobProcess) -> None:
 
 
 async def answer_room(ctx: JobContext) -> None:
-    """Answer the call in the room that this job was given, to its end."""
-    desk = make_desk()
-    asyncio.get_running_loop().add_signal_handler(SAY_GOODBYE, desk.end_calls)
+    """Answer the call in the room that this job was given, to its end; or make the call of a line check."""
     try:
-        order = resume_order(ctx.job.metadata)
-        line = await RoomLine.join(ctx, epoch=order.epoch if order else 1)
-        if line is not None and order is not None:
-            await resume_call(line, desk, order)
-        elif line is not None:
-            await answer(line, desk, busy=BUSY in ctx.room.local_participant.attributes)
+        if check := check_order(ctx.job.metadata):
+            await _make_check(ctx, check)
+        else:
+            await _answer_call(ctx)
     finally:
         ctx.shutdown("the call is over")
+
+
+async def _answer_call(ctx: JobContext) -> None:
+    desk = make_desk()
+    asyncio.get_running_loop().add_signal_handler(SAY_GOODBYE, desk.end_calls)
+    order = resume_order(ctx.job.metadata)
+    line = await RoomLine.join(ctx, epoch=order.epoch if order else 1)
+    if line is None:
+        return
+    busy = BUSY in ctx.room.local_participant.attributes
+    if order is not None:
+        await resume_call(line, desk, order)
+    elif not await answer_check(line, busy=busy):
+        await answer(line, desk, busy=busy)
+
+
+async def _make_check(ctx: JobContext, check: UUID) -> None:
+    checking = asyncio.ensure_future(make_check(ctx, check))
+    asyncio.get_running_loop().add_signal_handler(SAY_GOODBYE, checking.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await checking

@@ -75,11 +75,7 @@ class RecordWriter:
         self._something.set()
         if len(self._waiting) >= self._flush_at:
             self._at_once.set()
-        if self._task is None or self._task.done():
-            # A context of its own: the task outlives the call whose record came first.
-            self._task = asyncio.get_running_loop().create_task(
-                self._run(), name="record-writer", context=contextvars.Context()
-            )
+        self._writing()
 
     async def drain(self) -> None:
         """Return when everything put so far is stored; in an outage longer than `PATIENCE`, when the spool has it."""
@@ -88,7 +84,9 @@ class RecordWriter:
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._drains.append((self._put, stored))
         self._at_once.set()
-        await stored
+        while not stored.done():
+            # A loop that ends cancels all its tasks at once, and this is where the calls' last rows wait.
+            await asyncio.wait({stored, self._writing()}, return_when=asyncio.FIRST_COMPLETED)
 
     async def aclose(self) -> None:
         """Store what is left, or leave it in the spool, and stop. A later `put` starts anew."""
@@ -104,6 +102,15 @@ class RecordWriter:
             self._stored += self._spooled
             self._spooled, self._away_since = 0, None
             await asyncio.to_thread(self._spool.leave)
+
+    def _writing(self) -> asyncio.Task[None]:
+        """The task that stores, begun again where somebody has ended it."""
+        if self._task is None or self._task.done():
+            # A context of its own: the task outlives the call whose record came first.
+            self._task = asyncio.get_running_loop().create_task(
+                self._run(), name="record-writer", context=contextvars.Context()
+            )
+        return self._task
 
     async def _run(self) -> None:
         while True:

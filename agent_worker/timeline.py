@@ -25,6 +25,8 @@ from phone.records import (
     LanguageChosen,
     PatientIdentified,
     Record,
+    RecordingBegan,
+    RecordingEnded,
     RequestTaken,
 )
 from phone.wording import Utterance
@@ -172,18 +174,19 @@ class CallTimeline:
         asked_at: datetime | None,
         heard_to_end: bool,
         answer: str = "",
-    ) -> None:
+    ) -> uuid.UUID:
         """The consent question was decided. `covers` is recording, transcript, outside processing.
 
-        `answer` is the key, or which kind of words it was: never the words.
+        `answer` is the key, or which kind of words it was: never the words. Returns the id of its ConsentRecord.
         """
         at = self.clock.now()
+        consent = uuid7(at)
         recording, transcript, outside = covers
         self.transcript_allowed = transcript
         self._writer.put(
             ConsentDecided(
                 call=self.call,
-                id=uuid7(at),
+                id=consent,
                 at=at,
                 decision=decision,
                 how=how,
@@ -199,6 +202,20 @@ class CallTimeline:
         )
         fields = {"decision": decision, "heard_to_end": heard_to_end, "recording": recording}
         self._tell("consent", "consent", fields)
+        return consent
+
+    def recording_began(self, record: RecordingBegan) -> None:
+        """The call is recorded from now on."""
+        self._writer.put(record)
+        self.recording("started")
+
+    def recording(self, state: str) -> None:
+        """The recording has `started`, `paused` for what is sensitive, `resumed`, or `stopped`."""
+        self._tell("recording", "", {"state": state})
+
+    def recording_ended(self, record: RecordingEnded) -> None:
+        """A recording's file is whole."""
+        self._writer.put(record)
 
     def menu(self, *, menu: str, option: str, action: str) -> None:
         """The caller chose an option."""

@@ -23,6 +23,8 @@ from typing import Annotated
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from pydantic import AfterValidator, Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
@@ -130,6 +132,21 @@ def is_signed_by(key: bytes, signature: bytes, message: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def derived_key(salt: bytes, purpose: str, key_id: str = "") -> tuple[bytes, str]:
+    """A key (32 bytes) of its own for one thing, made of the newest key or the one called `key_id`; and that key's id.
+
+    HKDF-SHA-256 (RFC 5869). `salt` is random and stored beside what is encrypted. Raises CannotDecrypt where the key
+    file has no such key, and KeysUnavailable.
+    """
+    keys = _keys()
+    chosen = key_id or keys.encryption[-1].id
+    # Another process may have added the key since this one read the file.
+    key = keys.key(chosen) or _keys(fresh=True).key(chosen)
+    if key is None:
+        raise CannotDecrypt(f"The key “{chosen}” is not in {key_file()}.")
+    return HKDF(SHA256(), KEY_BYTES, salt, purpose.encode()).derive(key), chosen
 
 
 def key_file() -> Path:

@@ -75,6 +75,15 @@ class Environment(BaseSettings):
         description="`smtp://user:password@host:587` (STARTTLS) or `smtps://…`. Without it mail is printed.",
     )
     mail_from: str = Field(default="phone@localhost", description="The sender of the system's mail.")
+    s3_bucket: str = Field(
+        default="",
+        description="The bucket of an S3 storage that keeps recordings, encrypted. Without it they are kept in "
+        "the data directory.",
+    )
+    s3_endpoint: HttpUrl | None = Field(
+        default=None, description="That storage's address: `https://…`. Without it: Amazon's."
+    )
+    s3_region: str = Field(default="", description="That storage's region, where it has regions.")
     port: int = Field(
         default=8000,
         ge=1,
@@ -90,6 +99,10 @@ class Environment(BaseSettings):
     )
     phone_calls_per_minute: int = Field(
         default=30, ge=1, description="Calls that one address may start on the phone page within a minute."
+    )
+    recording: bool = Field(
+        default=True,
+        description="Record calls after a consent that covers it. Off: none, whatever callers say.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least important log lines that are written."
@@ -139,6 +152,7 @@ def read_environment(environ: Mapping[str, str] = os.environ) -> Environment:
     for name, library, wanted in (
         ("DATABASE_URL", "psycopg", environment.database_url),
         ("REDIS_URL", "channels_redis", environment.redis_url),
+        ("CLINIC_S3_BUCKET", "storages", environment.s3_bucket),
     ):
         if wanted and find_spec(library) is None:
             raise SystemExit(f"{name}: needs {library}. Run: python3 scripts/environment.py production")
@@ -190,6 +204,29 @@ def postgres_settings(url: DatabaseUrl, *, pool: bool) -> dict[str, Any]:
         # Whoever gets a connection gets one that works, also after the server was restarted.
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": options,
+    }
+
+
+def storage_settings(environment: Environment) -> dict[str, Any]:
+    """Django's default storage, where recordings are kept: a folder that only its owner reads, or an S3 bucket.
+
+    The bucket's credentials come under their own names, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or from
+    wherever else boto3 finds them.
+    """
+    if not environment.s3_bucket:
+        return {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
+        }
+    return {
+        "BACKEND": "clinic.bucket.Bucket",
+        "OPTIONS": {
+            "bucket_name": environment.s3_bucket,
+            "endpoint_url": str(environment.s3_endpoint) if environment.s3_endpoint else None,
+            "region_name": environment.s3_region or None,
+            "default_acl": None,
+            "file_overwrite": True,
+        },
     }
 
 

@@ -229,6 +229,7 @@ class AccessRecord(Sealed):
         VIEW = "view", "Viewed"
         EXPORT = "export", "Exported"
         PLAY = "play", "Played"
+        REFUSED = "refused", "Was refused"
 
     # Who it was stays in `username` when the log-in is deleted.
     may_be_emptied = ("user",)

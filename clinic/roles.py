@@ -16,6 +16,7 @@ from django.apps.registry import Apps
 VIEW = ("view",)
 EDIT = ("view", "change")
 ALL = ("view", "add", "change", "delete")
+LISTEN = ("view", "listen_recording", "listen_voicemail")
 
 HOURS = ("clinic.openinginterval", "clinic.closure", "clinic.closureinterval")
 MENUS = ("phone.menu", "phone.menuoption", "phone.wording", "phone.phoneline")
@@ -53,8 +54,11 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "clinic.patient": ("view", "add", "change"),
         "clinic.identityattempt": EDIT,
         **_each(CALLS, VIEW),
+        # Messages are their work; what others said in calls is not.
+        "phone.recording": ("view", "listen_voicemail"),
         "phone.request": EDIT,
         "phone.confirmation": VIEW,
+        "phone.linecheck": VIEW,
     },
     # Decides what callers hear as well, and takes data out.
     Role.MANAGER: {
@@ -69,8 +73,10 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "phone.legalhold": ("view", "add"),
         "phone.retentionrules": ("view", "add", "change", "erase_caller"),
         "phone.deletion": VIEW,
+        "phone.recording": LISTEN,
         "phone.request": EDIT,
         "phone.confirmation": ("view", "add"),
+        "phone.linecheck": ("view", "add"),
     },
     # Sees everything, who looked at what included, and changes nothing.
     Role.AUDITOR: {
@@ -82,8 +88,10 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         **_each(CALLS, VIEW),
         "phone.retentionrules": VIEW,
         "phone.deletion": VIEW,
+        "phone.recording": LISTEN,
         "phone.request": VIEW,
         "phone.confirmation": VIEW,
+        "phone.linecheck": VIEW,
         "auditlog.logentry": VIEW,
     },
     # Everything the others may, and the users.
@@ -98,8 +106,10 @@ PERMISSIONS: dict[Role, dict[str, tuple[str, ...]]] = {
         "phone.legalhold": ("view", "add"),
         "phone.retentionrules": ("view", "add", "change", "erase_caller"),
         "phone.deletion": VIEW,
+        "phone.recording": LISTEN,
         "phone.request": EDIT,
         "phone.confirmation": ("view", "add"),
+        "phone.linecheck": ("view", "add"),
         "auth.user": ALL,
         "auth.group": ALL,
         # Deleting one lets somebody log in again before the pause is over.

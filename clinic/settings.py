@@ -8,7 +8,7 @@ from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.templatetags.static import static
 
 from agent_worker.providers import has_key, read_speech_environment
-from clinic.environment import mail_settings, postgres_settings, read_environment
+from clinic.environment import mail_settings, postgres_settings, read_environment, storage_settings
 from clinic.logging import logging_settings
 from clinic.navigation import NAVIGATION
 from clinic.secret_file import secret_from_file
@@ -140,7 +140,7 @@ STATIC_ROOT = DATA_DIR / "static"
 # The demo serves what is in the tree; production what `collectstatic` has gathered, under hashed names.
 SERVESTATIC_USE_FINDERS = DEMO
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": storage_settings(ENV),
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEMO
@@ -162,7 +162,15 @@ AUDITLOG_INCLUDE_TRACKING_MODELS = (
     "phone.MenuOption",
     {
         "model": "phone.PhoneLine",
-        "exclude_fields": ["auth_password_ciphertext", "auth_password_key", "trunk_id", "dispatch_rule_id"],
+        "exclude_fields": [
+            "auth_password_ciphertext",
+            "auth_password_key",
+            "outbound_password_ciphertext",
+            "outbound_password_key",
+            "trunk_id",
+            "outbound_trunk_id",
+            "dispatch_rule_id",
+        ],
     },
     {"model": "auth.User", "exclude_fields": ["password", "last_login"], "m2m_fields": ["groups"]},
     {"model": "auth.Group", "m2m_fields": ["permissions"]},
@@ -222,6 +230,7 @@ CELERY_BEAT_SCHEDULER = "clinic.beat:OneOwnerScheduler" if REDIS_URL else "celer
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "sign-of-life": {"task": "clinic.tasks.sign_of_life", "schedule": 30},
     "look-for-lines-without-keys": {"task": "phone.tasks.look_for_lines_without_keys", "schedule": 300},
+    "check-lines": {"task": "phone.tasks.check_lines", "schedule": 60},
     "publish-due": {"task": "phone.tasks.publish_due", "schedule": 60},
     "mail-new-requests": {"task": "phone.tasks.mail_new_requests", "schedule": 60},
     "store-left-behind": {"task": "phone.tasks.store_left_behind", "schedule": 5, "options": {"expires": 10}},
@@ -232,6 +241,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "task": "phone.tasks.delete_what_is_due",
         "schedule": crontab(hour="3", minute="30"),
     },
+    "store-waiting-recordings": {"task": "phone.tasks.store_waiting_recordings", "schedule": 30},
 }
 if LIVEKIT.configured:
     CELERY_BEAT_SCHEDULE["reconcile-rooms"] = {
@@ -260,6 +270,7 @@ UNFOLD = {
 # -- Telephone -----------------------------------------------------------------------------------------------
 PHONE_PAGE_ENABLED = DEMO or ENV.phone_page
 PHONE_PAGE_MICROPHONE = SPEECH.stt_local or any(has_key(provider) for provider in SPEECH.stt)
+RECORDING = ENV.recording
 PHONE_CALLS_PER_MINUTE = ENV.phone_calls_per_minute
 PHONENUMBER_DEFAULT_REGION = "US"
 PHONENUMBER_DB_FORMAT = "E164"

@@ -8,14 +8,11 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.core.mail import send_mail
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.db.models.fields.json import KT
 from django.urls import reverse
 
-from clinic.roles import Role
+from phone.line_mail import mail_about_line
 from phone.models import Call, CallEvent, PhoneLine
 from phone.querysets import CallQuerySet
 
@@ -85,18 +82,13 @@ def tell_of_lines_without_keys(*, now: datetime) -> int:
             continue
         log.warning("The last %d calls on line %s had no key.", CALLS_IN_A_ROW, line.pk)
         try:
-            sent += _mail(line)
+            sent += mail_about_line(
+                line,
+                subject=f"Callers' keys do not arrive, {line.clinic}",
+                text=alert_about(line),
+                page=reverse("admin:phone_confirmation_changelist"),
+            )
         except OSError:
             log.warning("The mail about line %s could not be sent.", line.pk)
             PhoneLine.objects.filter(pk=line.pk, no_keys_alerted_at=now).update(no_keys_alerted_at=None)
     return sent
-
-
-def _mail(line: PhoneLine) -> int:
-    users = get_user_model().objects.filter(is_active=True).exclude(email="")
-    administrators = users.filter(Q(is_superuser=True) | Q(groups__name=Role.ADMINISTRATOR))
-    to = {line.clinic.office_email, *administrators.values_list("email", flat=True)} - {""}
-    page = f"{settings.PUBLIC_URL}{reverse('admin:phone_confirmation_changelist')}"
-    text = f"{alert_about(line)}\n\nWhat else there is to check: {page}\n"
-    subject = f"Callers' keys do not arrive, {line.clinic}"
-    return send_mail(subject, text, None, sorted(to)) if to else 0

@@ -9,8 +9,16 @@ from typing import cast
 from asgiref.sync import async_to_sync
 
 from clinic import crypto
-from phone.lines import Found, LineState, Step, WantedLine, held, line_state, mark_of, steps
-from phone.livekit_api import Encryption, LiveKit, LiveKitError, LiveKitRefused, Trunk
+from phone.lines import Found, Held, LineState, Step, WantedLine, held, line_state, mark_of, steps
+from phone.livekit_api import (
+    Encryption,
+    LiveKit,
+    LiveKitError,
+    LiveKitRefused,
+    OutboundTrunk,
+    Transport,
+    Trunk,
+)
 from phone.models import PhoneLine
 
 
@@ -59,7 +67,7 @@ def sync_lines(*, dry_run: bool = False) -> Iterator[Done]:
     if dry_run:
         yield from map(Done, todo)
         return
-    trunk_ids = {line.pk: _remember(line, *held(line, found)) for line in lines}
+    trunk_ids = {line.pk: _remember(line, held(line, found)) for line in lines}
     refused: set[int] = set()
     for step in todo:
         if step.line and step.line.pk in refused:
@@ -81,14 +89,23 @@ def line_set_password(*, line: PhoneLine, password: str) -> None:
     PhoneLine.objects.filter(pk=line.pk).update(auth_password_ciphertext=ciphertext, auth_password_key=key)
 
 
+def line_set_outbound_password(*, line: PhoneLine, password: str) -> None:
+    """Store what this saved line logs in with at its provider, encrypted; empty means nothing."""
+    ciphertext, key = crypto.encrypt(password, _outbound_context(line.pk)) if password else (None, "")
+    line.outbound_password_ciphertext, line.outbound_password_key = ciphertext, key
+    PhoneLine.objects.filter(pk=line.pk).update(
+        outbound_password_ciphertext=ciphertext, outbound_password_key=key
+    )
+
+
 def _take(step: Step, trunk_ids: dict[int, str]) -> None:
     """Do one step. `trunk_ids` knows each line's trunk, those that this run makes too."""
     server, line = LiveKit(), step.line
     match step.do, step.what:
-        case "remove", "trunk":
-            async_to_sync(server.delete_trunk)(step.id)
-        case "remove", _:
+        case "remove", "dispatch rule":
             async_to_sync(server.delete_rule)(step.id)
+        case "remove", _:
+            async_to_sync(server.delete_trunk)(step.id)
         case _, _ if line is None:
             raise ValueError(f"nothing to {step} from")
         case "make", "trunk":
@@ -97,6 +114,11 @@ def _take(step: Step, trunk_ids: dict[int, str]) -> None:
             PhoneLine.objects.filter(pk=line.pk).update(trunk_id=trunk_ids[line.pk])
         case "change", "trunk":
             async_to_sync(server.change_trunk)(step.id, line.trunk)
+        case "make", "outbound trunk" if line.outbound:
+            made = async_to_sync(server.create_outbound_trunk)(line.outbound)
+            PhoneLine.objects.filter(pk=line.pk).update(outbound_trunk_id=made)
+        case "change", "outbound trunk" if line.outbound:
+            async_to_sync(server.change_outbound_trunk)(step.id, line.outbound)
         case "make", _:
             _make_rule(server, line, trunk_ids[line.pk])
         case "change", _:
@@ -115,18 +137,27 @@ def _make_rule(server: LiveKit, line: WantedLine, trunk_id: str) -> None:
     PhoneLine.objects.filter(pk=line.pk).update(dispatch_rule_id=rule_id)
 
 
-def _remember(line: WantedLine, trunk_id: str, rule_id: str) -> str:
-    """Store which trunk and rule are this line's now; the trunk's id."""
+def _remember(line: WantedLine, has: Held) -> str:
+    """Store which trunks and rule are this line's now; the inbound trunk's id."""
+    trunk_id, rule_id, outbound_id = has.trunk, has.rule, has.outbound
     if not line.enabled:
         trunk_id = rule_id = ""
-    if (trunk_id, rule_id) != (line.trunk_id, line.rule_id):
-        PhoneLine.objects.filter(pk=line.pk).update(trunk_id=trunk_id, dispatch_rule_id=rule_id)
+    if not line.enabled or line.outbound is None:
+        outbound_id = ""
+    if (trunk_id, rule_id, outbound_id) != (line.trunk_id, line.rule_id, line.outbound_id):
+        PhoneLine.objects.filter(pk=line.pk).update(
+            trunk_id=trunk_id, dispatch_rule_id=rule_id, outbound_trunk_id=outbound_id
+        )
     return trunk_id
 
 
 def _found() -> Found:
     server = LiveKit()
-    return Found(trunks=async_to_sync(server.list_trunks)(), rules=async_to_sync(server.list_rules)())
+    return Found(
+        trunks=async_to_sync(server.list_trunks)(),
+        rules=async_to_sync(server.list_rules)(),
+        outbound=async_to_sync(server.list_outbound_trunks)(),
+    )
 
 
 def _owner() -> str:
@@ -156,10 +187,32 @@ def _wanted_line(line: PhoneLine, owner: str) -> WantedLine:
         enabled=line.enabled,
         trunk_id=line.trunk_id,
         rule_id=line.dispatch_rule_id,
+        outbound_id=line.outbound_trunk_id,
         trunk=trunk,
+        outbound=_wanted_outbound(line, owner) if line.outbound_address else None,
         room_prefix=line.room_prefix,
+    )
+
+
+def _wanted_outbound(line: PhoneLine, owner: str) -> OutboundTrunk:
+    sealed = line.outbound_password_ciphertext
+    return OutboundTrunk(
+        name=str(line),
+        mark=mark_of(owner, line.pk),
+        address=line.outbound_address,
+        numbers=(str(line.number),),
+        transport=cast(Transport, line.outbound_transport),
+        username=line.outbound_username,
+        password=crypto.decrypt(sealed, line.outbound_password_key, _outbound_context(line.pk))
+        if sealed
+        else "",
+        encryption=cast(Encryption, line.media_encryption),
     )
 
 
 def _context(line: int) -> str:
     return f"line-password:{line}"
+
+
+def _outbound_context(line: int) -> str:
+    return f"line-outbound-password:{line}"

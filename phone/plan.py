@@ -30,6 +30,7 @@ Action = Literal[
     "repeat",
     "back",
     "language",
+    "stop_recording",
     "hang_up",
 ]
 

@@ -22,10 +22,11 @@ from clinic import crypto
 from clinic.models import Clinic
 from clinic.tasks import last_sign_of_life
 from phone.keys_heard import TELEPHONE_KEYS, alert_about, finished_calls, keys_heard, lines_without_keys
+from phone.line_checks import alert_about_check, last_check, why_not
 from phone.line_sync import LinesAtServer, lines_at_server
 from phone.lines import LineState
 from phone.livekit_api import LiveKitError
-from phone.models import Confirmation, PhoneLine
+from phone.models import Confirmation, LineCheck, PhoneLine
 from phone.plan_state import moment_at, plan_state
 
 Subject = Confirmation.Subject
@@ -150,6 +151,8 @@ def _calls(lines: list[PhoneLine]) -> Iterator[Check]:
             f"A call came in on {number}", ready=last is not None, found=found, todo="" if last else todo
         )
         yield _keys(line, number)
+        if settings.LIVEKIT.configured:
+            yield _line_check(line, number)
         if line.pk in silent:
             yield Check(
                 f"Keys still arrive on {number}",
@@ -157,6 +160,21 @@ def _calls(lines: list[PhoneLine]) -> Iterator[Check]:
                 found=alert_about(line),
                 todo="Put it right with your telephone provider: docs/telephony.md has the words for it.",
             )
+
+
+def _line_check(line: PhoneLine, number: str) -> Check:
+    title, link = (
+        f"{number} calls itself and every key arrives",
+        reverse("admin:phone_line_checks", args=(line.pk,)),
+    )
+    last, cannot = last_check(line), why_not(line)
+    if last and last.state == LineCheck.State.PASSED:
+        found = f"All keys arrived on {moment_at(line.clinic, last.started_at)}."
+        return Check(title, ready=True, found=found, link=link)
+    if last:
+        return Check(title, ready=False, found=alert_about_check(last), todo="See what it found.", link=link)
+    todo = cannot or "Check the line once, and choose a time of day for it."
+    return Check(title, ready=False, found="It was not checked yet.", todo=todo, link=link)
 
 
 def _keys(line: PhoneLine, number: str) -> Check:

@@ -82,6 +82,28 @@ class ConsentDecided:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingBegan:
+    """A recording runs. `at` is the moment of its first sample; `consent` is the ConsentRecord that permits it."""
+
+    call: uuid.UUID
+    id: uuid.UUID
+    at: datetime
+    consent: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingEnded:
+    """A recording is whole, and its file waits for its storage; see `phone.models.Recording` for the fields."""
+
+    call: uuid.UUID
+    id: uuid.UUID
+    at: datetime
+    seconds: float
+    pauses: list[list[float]]
+    cut_short: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PatientIdentified:
     """The caller gave the ID of this patient row."""
 
@@ -145,6 +167,8 @@ Record = (
     | EventHappened
     | EntryMade
     | ConsentDecided
+    | RecordingBegan
+    | RecordingEnded
     | PatientIdentified
     | LanguageChosen
     | RequestTaken

@@ -13,6 +13,9 @@ from phone.models import PhoneLine
 CALLER = "sip.phoneNumber"
 DIALLED = "sip.trunkPhoneNumber"
 
+CHECK_ROOM = "line-check-"
+"""The rooms from which line checks make their calls begin with it. They belong to no line."""
+
 
 def line_of_room(
     room: str, lines: Iterable[PhoneLine], caller: Participant | None = None
@@ -21,6 +24,8 @@ def line_of_room(
 
     Several lines may begin their rooms' names in the same way: then the number that `caller` dialled decides.
     """
+    if room.startswith(CHECK_ROOM):
+        return None
     ours = [line for line in lines if line.room_prefix and room.startswith(line.room_prefix)]
     dialled = e164(caller.attributes.get(DIALLED, "")) if caller else ""
     by_number = next((line for line in ours if str(line.number) == dialled), None)

@@ -1,13 +1,14 @@
 """What the phone does in the background, by Celery."""
 
 import logging
+import uuid
 
 from celery import current_app, shared_task
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerAway
 
-from phone import keys_heard, notifications, publishing, reconcile, services, spool
+from phone import keys_heard, line_checks, notifications, publishing, reconcile, services, spool
 from phone.livekit_api import LiveKitError
 from phone.metrics import count
 
@@ -85,8 +86,7 @@ def delete_what_is_due() -> bool:
 @shared_task(name="phone.tasks.delete_marked_sounds")
 def delete_marked_sounds() -> int:
     """Remove sounds whose deletion was interrupted or refused. Run it every 5 minutes. Returns how many went."""
-    deleted, _ = services.recordings_delete(now=timezone.now())
-    return deleted.total()
+    return services.recordings_delete(now=timezone.now()).deleted.total()
 
 
 def delete_on() -> None:
@@ -95,3 +95,27 @@ def delete_on() -> None:
         current_app.send_task("phone.tasks.delete_what_is_due", retry=False)
     except BrokerAway as error:
         log.warning("Deleting goes on only with the next schedule: %s", type(error).__name__)
+
+
+@shared_task(name="phone.tasks.check_lines")
+def check_lines() -> int:
+    """Begin the line checks that are due, end those that hang, and tell the office of those that went wrong.
+
+    Run it every minute. Returns how many checks began.
+    """
+    now = timezone.now()
+    services.line_check_end_overdue(now=now)
+    line_checks.tell_of_checks(now=now)
+    return line_checks.begin_due_checks(now=now)
+
+
+@shared_task(name="phone.tasks.store_recording")
+def store_recording(recording: str) -> bool:
+    """Bring a recording into its storage that is complete. Sent at its end; whether it was stored now."""
+    return services.recording_store(recording=uuid.UUID(recording), now=timezone.now())
+
+
+@shared_task(name="phone.tasks.store_waiting_recordings")
+def store_waiting_recordings() -> int:
+    """Store recordings that a dead worker or an absent storage left. Run it every 30 seconds. How many were stored."""
+    return services.recordings_store_waiting(now=timezone.now())

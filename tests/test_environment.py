@@ -251,7 +251,7 @@ def test_browsers_get_the_livekit_servers_websocket_address(url: str, public_url
 
 def test_readme_lists_every_variable_with_its_description() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `([A-Z_]+)` \|.*\| (.+) \|$", readme, flags=re.MULTILINE))
+    rows = dict(re.findall(r"^\| `([A-Z0-9_]+)` \|.*\| (.+) \|$", readme, flags=re.MULTILINE))
     others = {
         field.validation_alias: field.description
         for environment in (SpeechEnvironment, LiveKitEnvironment, WorkerEnvironment)

@@ -21,12 +21,26 @@ class KeyPress:
     id: str | None = None
 
 
+class Ear(Protocol):
+    """Whoever records what is said on a line. Its methods are called on the event loop and must not block."""
+
+    def caller_said(self, pcm: bytes, rate: int) -> None:
+        """The caller's voice has just come: 16 bit samples, one channel, `rate` a second."""
+
+    def clinic_says(self, pcm: bytes, at: float) -> None:
+        """The caller will hear this at loop time `at`: as above, 24,000 samples a second."""
+
+    def cut(self, at: float) -> None:
+        """What was to be heard from loop time `at` on is not heard after all."""
+
+
 class Line(Protocol):
     """One call's connection to its caller.
 
     `caller` and `dialled` are E.164, or empty when withheld or unknown. `keys_forwarded` is False where the
     line cannot carry keys: then nobody is told to press one. `room` is the LiveKit room's name, empty on other
-    lines. Handlers are set once, before the call begins,
+    lines. `has_sound` is False where nothing can be heard of the caller, so that there is nothing to record.
+    Handlers are set once, before the call begins,
     and are called on the event loop; they must not block.
     """
 
@@ -35,6 +49,7 @@ class Line(Protocol):
     dialled: str
     room: str
     keys_forwarded: bool
+    has_sound: bool
     audio_input: AudioInput | None
     audio_output: AudioOutput
 
@@ -51,7 +66,13 @@ class Line(Protocol):
         """Show one call event (the shape of `simulate_call --json`) to the caller, where the line has a screen."""
 
     def listen(self, wanted: bool) -> None:
-        """Begin or stop receiving the caller's audio. Before the first call nothing is received."""
+        """Begin or stop handing on the caller's audio to `audio_input`.
+
+        The caller's audio is received while a step listens or a recording runs, and at no other time.
+        """
+
+    def record(self, ear: Ear | None) -> None:
+        """Let `ear` hear both sides from now on, whether a step listens or not; None: nobody any more."""
 
     async def hang_up(self) -> None:
         """Let queued audio play out, then close the line. Harmless when it is closed already."""

@@ -36,7 +36,7 @@ from typing import Any
 from livekit import rtc
 from livekit.agents.voice.io import AudioInput, AudioOutput
 
-from agent_worker.lines.base import KeyPress
+from agent_worker.lines.base import Ear, KeyPress
 from agent_worker.lines.pacing import FRAME_BYTES, SAMPLE_RATE, PacedAudio
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -144,6 +144,7 @@ class BrowserLine:
         self.dialled = ""
         self.room = ""
         self.keys_forwarded = True
+        self.has_sound = True
         self.outbox = Outbox(send)
         self._microphone = Microphone()
         self._speaker = PacedAudio(send=self.outbox.audio, clear=self.outbox.clear_audio)
@@ -157,6 +158,8 @@ class BrowserLine:
         self._gone = False
         self._closed = False
         self._listening = False
+        self._receiving = False
+        self._ear: Ear | None = None
         self._microphone_on = False
         self._outcome = ""
 
@@ -192,9 +195,13 @@ class BrowserLine:
 
     def listen(self, wanted: bool) -> None:
         """Ask the page for the microphone, or tell it to stop. Unasked audio is thrown away unread."""
-        if wanted != self._listening:
-            self._listening = wanted
-            self.outbox.tell({"type": "listen", "on": wanted})
+        self._listening = wanted
+        self._receive()
+
+    def record(self, ear: Ear | None) -> None:
+        """Let `ear` hear both sides."""
+        self._ear = self._speaker.ear = ear
+        self._receive()
 
     async def hang_up(self) -> None:
         """Let queued audio play out, then close the socket with 1000. Harmless when it is closed already."""
@@ -203,6 +210,12 @@ class BrowserLine:
             self._gone = True
             self._microphone.close()
         self.close(1000)
+
+    def _receive(self) -> None:
+        wanted = self._listening or self._ear is not None
+        if wanted != self._receiving:
+            self._receiving = wanted
+            self.outbox.tell({"type": "listen", "on": wanted})
 
     # What happens on the socket
 
@@ -227,7 +240,11 @@ class BrowserLine:
 
     def heard(self, pcm: bytes) -> None:
         """Take one microphone frame of a length in `MICROPHONE_RATES`."""
-        if self._listening and self._microphone_on:
+        if not self._microphone_on:
+            return
+        if self._ear is not None:
+            self._ear.caller_said(pcm, MICROPHONE_RATES[len(pcm)])
+        if self._listening:
             self._microphone.put(pcm)
 
     def caller_gone(self) -> None:

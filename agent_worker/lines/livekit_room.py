@@ -17,7 +17,7 @@ from livekit.agents import AutoSubscribe, JobContext
 from livekit.agents.voice.io import AudioInput, AudioOutput
 from livekit.rtc.room import EventTypes
 
-from agent_worker.lines.base import KeyPress
+from agent_worker.lines.base import Ear, KeyPress
 from agent_worker.lines.room_audio import RoomMicrophone, RoomSpeaker
 from agent_worker.lines.room_screen import RoomScreen
 from phone.room_lines import CALLER, DIALLED, e164
@@ -69,6 +69,7 @@ class RoomLine:
         self.dialled = e164(attributes.get(DIALLED, "")) or attributes.get(DIALLED, "")
         self.room = ctx.room.name
         self.keys_forwarded = not telephone or attributes.get(KEYS_FORWARDED) == "true"
+        self.has_sound = True
         self._ctx = ctx
         self._epoch = epoch
         self._room = ctx.room
@@ -81,7 +82,7 @@ class RoomLine:
         self._key_handler: Callable[[KeyPress], None] | None = None
         self._hang_up_handler: Callable[[], None] | None = None
         self._early_keys: list[KeyPress] = []
-        self._listening = False
+        self._receiving = False
         self._gone = False
         self._closed = False
         self._room.on("sip_dtmf_received", self._pressed)
@@ -156,14 +157,14 @@ class RoomLine:
             self._screen.show(event)
 
     def listen(self, wanted: bool) -> None:
-        """Subscribe to the caller's microphone, or let go of it: unsubscribed audio never leaves the server."""
-        if wanted == self._listening or self._gone:
-            return
-        self._listening = wanted
-        if not wanted:
-            self._microphone.shut()
-        for publication in self._microphones():
-            publication.set_subscribed(wanted)
+        """Hand on the caller's voice, or no longer."""
+        self._microphone.listening = wanted
+        self._receive()
+
+    def record(self, ear: Ear | None) -> None:
+        """Let `ear` hear both sides."""
+        self._microphone.ear = self._speaker.ear = ear
+        self._receive()
 
     async def hang_up(self) -> None:
         """Let queued audio play out, then delete the room: the caller's telephone hears the line close."""
@@ -189,6 +190,17 @@ class RoomLine:
             self._hang_up_handler()
         self._speaker.close()
         self._microphone.close()
+
+    def _receive(self) -> None:
+        """Subscribe to the caller's microphone, or let go of it: unsubscribed audio never leaves the server."""
+        wanted = self._microphone.listening or self._microphone.ear is not None
+        if wanted == self._receiving or self._gone:
+            return
+        self._receiving = wanted
+        if not wanted:
+            self._microphone.shut()
+        for publication in self._microphones():
+            publication.set_subscribed(wanted)
 
     # What happens in the room
 
@@ -225,13 +237,13 @@ class RoomLine:
         self.caller_gone()
 
     def _offered(self, publication: rtc.RemoteTrackPublication, caller: rtc.RemoteParticipant) -> None:
-        if self._listening and self._is_microphone(publication, caller):
+        if self._receiving and self._is_microphone(publication, caller):
             publication.set_subscribed(True)
 
     def _opened(
         self, track: rtc.RemoteTrack, publication: rtc.RemoteTrackPublication, caller: rtc.RemoteParticipant
     ) -> None:
-        if self._listening and self._is_microphone(publication, caller):
+        if self._receiving and self._is_microphone(publication, caller):
             self._microphone.open(track)
 
     def _is_microphone(

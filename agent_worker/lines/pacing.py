@@ -10,6 +10,8 @@ from collections.abc import Callable
 from livekit import rtc
 from livekit.agents.voice.io import AudioOutput, AudioOutputCapabilities
 
+from agent_worker.lines.base import Ear
+
 SAMPLE_RATE = 24_000
 """Samples a second on the line, one channel, 16 bit little-endian."""
 
@@ -60,6 +62,8 @@ class PacedAudio(AudioOutput):
         self._dropping = False
         """The segment was cut before it was flushed: the rest of it is thrown away."""
         self._closed = False
+        self.ear: Ear | None = None
+        """Who hears what the caller hears."""
 
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
         """Take audio of any length; it is heard when its turn has come."""
@@ -119,7 +123,10 @@ class PacedAudio(AudioOutput):
         self._plays_at = max(self._plays_at, now)
         while self._frame_ready() and self._plays_at - self._lead <= now:
             first = self._sent_seconds == 0.0
-            self._send(self._cut_frame())
+            frame = self._cut_frame()
+            self._send(frame)
+            if self.ear is not None:
+                self.ear.clinic_says(frame, self._plays_at)
             self._sent_seconds += self._frame_seconds
             self._plays_at += self._frame_seconds
             if first:
@@ -153,6 +160,8 @@ class PacedAudio(AudioOutput):
         unheard = max(0.0, self._plays_at - now) if interrupted else 0.0
         if interrupted:
             self._plays_at = now
+            if self.ear is not None:
+                self.ear.cut(now)
         self._pieces.clear()
         self._waiting_bytes = 0
         self._open = False

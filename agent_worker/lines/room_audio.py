@@ -8,6 +8,7 @@ import contextlib
 from livekit import rtc
 from livekit.agents.voice.io import AudioInput
 
+from agent_worker.lines.base import Ear
 from agent_worker.lines.pacing import SAMPLE_RATE, PacedAudio
 
 FRAME_SECONDS = 0.05
@@ -17,7 +18,7 @@ LEAD = 0.2
 SOURCE_MILLISECONDS = 1000
 """What WebRTC's queue can hold, far more than is ever in it."""
 
-MICROPHONE_RATE = 16_000
+MICROPHONE_RATE = SAMPLE_RATE
 MICROPHONE_FRAME_MILLISECONDS = 50
 MICROPHONE_BACKLOG = 40
 """Frames kept for a step that is slow to listen: two seconds."""
@@ -59,12 +60,17 @@ class RoomSpeaker(PacedAudio):
 
 
 class RoomMicrophone(AudioInput):
-    """The audio of one caller's track. Frames come out only between `open` and `shut`."""
+    """The audio of one caller's track, received between `open` and `shut`.
+
+    Frames come out only while `listening`, and go to `ear` while there is one.
+    """
 
     def __init__(self) -> None:
         super().__init__(label="room")
         self._frames: asyncio.Queue[rtc.AudioFrame | None] = asyncio.Queue()
         self._reading: asyncio.Task[None] | None = None
+        self.listening = False
+        self.ear: Ear | None = None
 
     async def __anext__(self) -> rtc.AudioFrame:
         frame = await self._frames.get()
@@ -97,8 +103,15 @@ class RoomMicrophone(AudioInput):
         )
         try:
             async for event in stream:
-                if self._frames.qsize() >= MICROPHONE_BACKLOG:
-                    self._frames.get_nowait()
-                self._frames.put_nowait(event.frame)
+                self._take(event.frame)
         finally:
             await stream.aclose()
+
+    def _take(self, frame: rtc.AudioFrame) -> None:
+        if self.ear is not None:
+            self.ear.caller_said(bytes(frame.data.cast("B")), frame.sample_rate)
+        if not self.listening:
+            return
+        if self._frames.qsize() >= MICROPHONE_BACKLOG:
+            self._frames.get_nowait()
+        self._frames.put_nowait(frame)

@@ -12,7 +12,7 @@ from livekit import rtc
 from livekit.agents.voice.io import AudioInput, AudioOutput, AudioOutputCapabilities, PlaybackFinishedEvent
 
 from agent_worker.keypad import DTMF_KEYS
-from agent_worker.lines.base import KeyPress
+from agent_worker.lines.base import Ear, KeyPress
 
 REACTION_SECONDS = 0.5
 """From the begin of a prompt (or from its end, after `hear`) to the caller's first key."""
@@ -92,12 +92,15 @@ class SimulatedSpeaker(AudioOutput):
         self._began: float | None = None
         self._pushed = 0.0
         self._end: asyncio.TimerHandle | None = None
+        self.ear: Ear | None = None
 
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
         await super().capture_frame(frame)
         if self._began is None:
             self._began = self._loop.time()
             self.on_playback_started(created_at=time.time())
+        if self.ear is not None:
+            self.ear.clinic_says(bytes(frame.data.cast("B")), self._began + self._pushed)
         self._pushed += frame.duration
 
     def flush(self) -> None:
@@ -109,6 +112,8 @@ class SimulatedSpeaker(AudioOutput):
         if self._began is not None:
             if self._end is not None:
                 self._end.cancel()
+            if self.ear is not None:
+                self.ear.cut(self._loop.time())
             self._finish(True)
 
     def _finish(self, interrupted: bool) -> None:
@@ -124,6 +129,7 @@ class SimulatedLine:
     origin = "simulated"
     room = ""
     keys_forwarded = True
+    has_sound = False
     audio_input: AudioInput | None = None
 
     def __init__(
@@ -137,7 +143,8 @@ class SimulatedLine:
     ) -> None:
         self.caller = caller
         self.dialled = dialled
-        self.audio_output: AudioOutput = SimulatedSpeaker()
+        self._speaker = SimulatedSpeaker()
+        self.audio_output: AudioOutput = self._speaker
         self._loop = asyncio.get_running_loop()
         self._turns = list(turns)
         self._burst = burst
@@ -167,6 +174,10 @@ class SimulatedLine:
 
     def listen(self, wanted: bool) -> None:
         """Nothing to hear: what a simulated caller says arrives as text."""
+
+    def record(self, ear: Ear | None) -> None:
+        """Of use only to a caller with a voice: `has_sound`."""
+        self._speaker.ear = ear
 
     async def hang_up(self) -> None:
         self._over = True

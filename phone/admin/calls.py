@@ -34,6 +34,7 @@ from phone.admin.call_filters import (
 from phone.admin.evidence import EvidencePages, holds_of
 from phone.admin.figures import figures_page
 from phone.admin.lists import BoundedPaginator, ClinicFilter, DaysFilter, DownloadMixin, at_clinic
+from phone.admin.players import players
 from phone.admin.timeline import since, timeline
 from phone.models import Call, ConsentRecord
 
@@ -148,14 +149,15 @@ class CallAdmin(EvidencePages, DownloadMixin, RecordsAccess, ModelAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         call = self.get_object(request, object_id)
-        page = {} if call is None else self._page(call)
+        page = {} if call is None else self._page(request, call)
         return super().change_view(request, object_id, form_url, (extra_context or {}) | page)
 
-    def _page(self, call: Call) -> dict[str, Any]:
+    def _page(self, request: HttpRequest, call: Call) -> dict[str, Any]:
         return {
             "title": f"Call on {at_clinic(call.started_at, call.clinic)}",
             "call": call,
             "facts": self._facts(call),
+            "players": players(request, call.recordings.all(), since=call.started_at),
             "timeline": timeline(call, call.events.all()),
             "consents": [
                 (since(call.started_at, consent.answered_at), self._asked(call, consent), consent)

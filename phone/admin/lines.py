@@ -13,38 +13,51 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from unfold.widgets import UnfoldAdminPasswordWidget
 
-from clinic.admin.rows import ClinicRowForm
+from clinic.admin.rows import TIMES_IN_MINUTES, ClinicRowForm
 from clinic.crypto import CannotDecrypt, KeysUnavailable
+from phone.admin.line_checks import LineCheckPages
 from phone.admin.setup import SetupAdmin
-from phone.line_sync import line_set_password, lines_at_server, sync_lines
+from phone.line_sync import line_set_outbound_password, line_set_password, lines_at_server, sync_lines
 from phone.livekit_api import LiveKitError
 from phone.models import PhoneLine
 
 TROUBLES = (LiveKitError, KeysUnavailable, CannotDecrypt)
 
 
-class PhoneLineForm(ClinicRowForm):
-    password = forms.CharField(
+def password_field(label: str | None = None) -> forms.CharField:
+    """A field for a password that is kept encrypted."""
+    return forms.CharField(
         required=False,
         strip=False,
         max_length=80,
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
         help_text="Empty keeps the one that is stored. It is kept encrypted, and never shown.",
+        label=label,
     )
+
+
+class PhoneLineForm(ClinicRowForm):
+    password = password_field()
+    outbound_password = password_field(label="Password for calls out")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        named = bool(cleaned.get("auth_username"))
-        stored = self.instance.auth_password_ciphertext is not None
-        if named and not (cleaned.get("password") or stored):
-            self.add_error("password", "A user name needs a password.")
-        if cleaned.get("password") and not named:
-            self.add_error("auth_username", "A password needs a user name.")
+        line = self.instance
+        self._check_login(cleaned, "auth_username", "password", line.auth_password_ciphertext)
+        self._check_login(
+            cleaned, "outbound_username", "outbound_password", line.outbound_password_ciphertext
+        )
         return cleaned
+
+    def _check_login(self, cleaned: dict[str, Any], name: str, password: str, stored: object) -> None:
+        if cleaned.get(name) and not cleaned.get(password) and stored is None:
+            self.add_error(password, "A user name needs a password.")
+        if cleaned.get(password) and not cleaned.get(name):
+            self.add_error(name, "A password needs a user name.")
 
 
 @admin.register(PhoneLine)
-class PhoneLineAdmin(SetupAdmin):
+class PhoneLineAdmin(LineCheckPages, SetupAdmin):
     form = PhoneLineForm
     list_display = ("number", "label", "clinic", "enabled")
     list_before_template = "admin/phone/phoneline/list_before.html"
@@ -64,7 +77,20 @@ class PhoneLineAdmin(SetupAdmin):
                 "phone lines says that LiveKit is in step.",
             },
         ),
+        (
+            "The way out, to the telephone provider",
+            {
+                "fields": (
+                    ("outbound_address", "outbound_transport"),
+                    ("outbound_username", "outbound_password"),
+                ),
+                "description": "Needed to fetch a person into a call, and to check the line. Only numbers of the "
+                "directory, and the line's own, are ever called.",
+            },
+        ),
+        ("The line check", {"fields": ("line_check_at",)}),
     )
+    formfield_overrides = TIMES_IN_MINUTES
 
     def get_urls(self) -> list[URLPattern]:
         sync = self.admin_site.admin_view(self.sync_view)
@@ -73,7 +99,10 @@ class PhoneLineAdmin(SetupAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context: dict[str, Any] = {"may_sync": self.has_change_permission(request)}
+        context: dict[str, Any] = {
+            "may_sync": self.has_change_permission(request),
+            "lines_checked": self.lines_checked(request),
+        }
         if settings.LIVEKIT.configured:
             try:
                 context["at_server"] = lines_at_server()
@@ -86,6 +115,9 @@ class PhoneLineAdmin(SetupAdmin):
         password = form.cleaned_data.get("password", "")
         if password or not obj.auth_username:
             line_set_password(line=obj, password=password)
+        outbound_password = form.cleaned_data.get("outbound_password", "")
+        if outbound_password or not obj.outbound_username:
+            line_set_outbound_password(line=obj, password=outbound_password)
 
     def sync_view(self, request: HttpRequest) -> HttpResponse:
         """What `manage.py sync_lines` does; each step, and what was refused, is told on the list."""

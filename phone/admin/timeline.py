@@ -15,9 +15,10 @@ Data = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TimelineLine:
-    """`at` is the time since the call began, as `m:ss.s`. `icon` names a Material symbol."""
+    """`at` is the time since the call began, as `m:ss.s`, and `seconds` the same. `icon` names a Material symbol."""
 
     at: str
+    seconds: float
     kind: str
     step: str
     icon: str
@@ -41,7 +42,13 @@ def timeline(call: Call, events: Iterable[CallEvent]) -> list[TimelineLine]:
             title = f"Step: {event.get_step_display()}"
         lines.append(
             TimelineLine(
-                since(call.started_at, event.at), event.kind, event.get_step_display(), icon, title, detail
+                at=since(call.started_at, event.at),
+                seconds=(event.at - call.started_at).total_seconds(),
+                kind=event.kind,
+                step=event.get_step_display(),
+                icon=icon,
+                title=title,
+                detail=detail,
             )
         )
     return lines
@@ -60,6 +67,11 @@ def _speech(data: Data) -> tuple[str, str]:
     return ("Caller said", f"“{text}”") if text else ("Caller said something", "Their words were not kept.")
 
 
+def _prompt(data: Data) -> tuple[str, str]:
+    text = data.get("text")
+    return ("Caller heard", f"“{text}”") if text else ("Caller heard an answer", "Its words were not kept.")
+
+
 def _entry(data: Data) -> tuple[str, str]:
     outcome = _label(KeypadEntry.Outcome, data.get("outcome"))
     source = _label(KeypadEntry.Source, data.get("source"))
@@ -69,12 +81,27 @@ def _entry(data: Data) -> tuple[str, str]:
 
 
 def _consent(data: Data) -> tuple[str, str]:
+    if data.get("decision") == ConsentRecord.Decision.WITHDRAWN:
+        return "The caller took back their consent", "Nothing more is recorded."
     heard = "The question was heard to its end" if data.get("heard_to_end") else "Answered before its end"
     recording = "recording is permitted" if data.get("recording") else "no recording"
     return (
         f"Consent: {_label(ConsentRecord.Decision, data.get('decision')).lower()}",
         f"{heard}; {recording}.",
     )
+
+
+RECORDING_STATES = {
+    "started": "Recording began",
+    "paused": "Recording paused",
+    "resumed": "Recording goes on",
+    "stopped": "Recording ended",
+}
+
+
+def _recording(data: Data) -> tuple[str, str]:
+    why = "What the caller enters here is not recorded." if data.get("state") == "paused" else ""
+    return RECORDING_STATES.get(str(data.get("state")), "Recording"), why
 
 
 def _request(data: Data) -> tuple[str, str]:
@@ -105,12 +132,13 @@ KINDS: dict[str, tuple[str, Callable[[Data], tuple[str, str]]]] = {
         lambda data: ("The call was cut off, and went on", "Another agent took over."),
     ),
     "step": ("flag", lambda data: ("Step", "")),
-    "prompt": ("campaign", lambda data: ("Caller heard", f"“{data.get('text', '')}”")),
+    "prompt": ("campaign", _prompt),
     "silenced": ("volume_off", lambda data: ("Caller cut the sentence short", "")),
     "key": ("dialpad", lambda data: (f"Key {data.get('key', '')}", "")),
     "speech": ("record_voice_over", _speech),
     "entry": ("input", _entry),
     "consent": ("verified_user", _consent),
+    "recording": ("mic", _recording),
     "menu": ("list", lambda data: (f"Chose {data.get('option', '')}", f"Menu: {data.get('menu', '')}")),
     "patient": ("badge", lambda data: (PATIENT_OUTCOMES.get(str(data.get("outcome")), "Patient"), "")),
     "language": (

@@ -5,6 +5,7 @@ Every method raises LiveKitUnreachable, LiveKitRefused or LiveKitNotSetUp, each 
 """
 
 from phone.livekit_api.errors import (
+    CallNotAnswered,
     LiveKitError,
     LiveKitNotSetUp,
     LiveKitRefused,
@@ -13,18 +14,30 @@ from phone.livekit_api.errors import (
     WebhookMalformed,
 )
 from phone.livekit_api.server import LiveKit
-from phone.livekit_api.values import Encryption, Participant, Room, Rule, Trunk, WebhookEvent
+from phone.livekit_api.values import (
+    Encryption,
+    OutboundTrunk,
+    Participant,
+    Room,
+    Rule,
+    Transport,
+    Trunk,
+    WebhookEvent,
+)
 
 __all__ = [
+    "CallNotAnswered",
     "Encryption",
     "LiveKit",
     "LiveKitError",
     "LiveKitNotSetUp",
     "LiveKitRefused",
     "LiveKitUnreachable",
+    "OutboundTrunk",
     "Participant",
     "Room",
     "Rule",
+    "Transport",
     "Trunk",
     "WebhookEvent",
     "WebhookForged",

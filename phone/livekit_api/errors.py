@@ -23,6 +23,14 @@ class LiveKitRefused(LiveKitError):
         self.code = code
 
 
+class CallNotAnswered(LiveKitError):
+    """A number was called and nobody took the call. `status` is SIP's (RFC 3261 section 21), or None."""
+
+    def __init__(self, sentence: str, status: int | None) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
 class WebhookForged(Exception):
     """The webhook is not signed by our server, was signed too long ago, or its body was changed."""
 

@@ -6,12 +6,18 @@ from datetime import UTC, datetime
 
 from livekit import api
 
-from phone.livekit_api.values import Encryption, Participant, Room, Rule, Trunk
+from phone.livekit_api.values import Encryption, OutboundTrunk, Participant, Room, Rule, Transport, Trunk
 
 ENCRYPTIONS: dict[Encryption, api.SIPMediaEncryption] = {
     "off": api.SIPMediaEncryption.SIP_MEDIA_ENCRYPT_DISABLE,
     "allow": api.SIPMediaEncryption.SIP_MEDIA_ENCRYPT_ALLOW,
     "require": api.SIPMediaEncryption.SIP_MEDIA_ENCRYPT_REQUIRE,
+}
+TRANSPORTS: dict[Transport, api.SIPTransport] = {
+    "auto": api.SIPTransport.SIP_TRANSPORT_AUTO,
+    "udp": api.SIPTransport.SIP_TRANSPORT_UDP,
+    "tcp": api.SIPTransport.SIP_TRANSPORT_TCP,
+    "tls": api.SIPTransport.SIP_TRANSPORT_TLS,
 }
 KINDS: dict[int, str] = {
     api.ParticipantInfo.Kind.STANDARD: "browser",
@@ -24,10 +30,14 @@ def moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def trunk_of(message: api.SIPInboundTrunkInfo) -> Trunk:
+def encryption_of(message: api.SIPInboundTrunkInfo | api.SIPOutboundTrunkInfo) -> Encryption:
     # The server keeps the older of the two fields, and obeys the newer where it is set.
     newer = message.media.HasField("encryption")
     encryption = message.media.encryption if newer else message.media_encryption
+    return next((name for name, value in ENCRYPTIONS.items() if value == encryption), "off")
+
+
+def trunk_of(message: api.SIPInboundTrunkInfo) -> Trunk:
     return Trunk(
         name=message.name,
         mark=message.metadata,
@@ -35,7 +45,7 @@ def trunk_of(message: api.SIPInboundTrunkInfo) -> Trunk:
         allowed_addresses=tuple(sorted(message.allowed_addresses)),
         username=message.auth_username,
         password=message.auth_password,
-        encryption=next((name for name, value in ENCRYPTIONS.items() if value == encryption), "off"),
+        encryption=encryption_of(message),
         krisp=message.krisp_enabled,
         allowed_callers=tuple(sorted(message.allowed_numbers)),
     )
@@ -51,6 +61,31 @@ def put_trunk(trunk: Trunk, message: api.SIPInboundTrunkInfo) -> api.SIPInboundT
     message.media_encryption = message.media.encryption = ENCRYPTIONS[trunk.encryption]
     message.krisp_enabled = trunk.krisp
     message.allowed_numbers[:] = trunk.allowed_callers
+    return message
+
+
+def outbound_trunk_of(message: api.SIPOutboundTrunkInfo) -> OutboundTrunk:
+    return OutboundTrunk(
+        name=message.name,
+        mark=message.metadata,
+        address=message.address,
+        numbers=tuple(sorted(message.numbers)),
+        transport=next((name for name, value in TRANSPORTS.items() if value == message.transport), "auto"),
+        username=message.auth_username,
+        password=message.auth_password,
+        encryption=encryption_of(message),
+    )
+
+
+def put_outbound_trunk(trunk: OutboundTrunk, message: api.SIPOutboundTrunkInfo) -> api.SIPOutboundTrunkInfo:
+    message.name = trunk.name
+    message.metadata = trunk.mark
+    message.address = trunk.address
+    message.numbers[:] = trunk.numbers
+    message.transport = TRANSPORTS[trunk.transport]
+    message.auth_username = trunk.username
+    message.auth_password = trunk.password
+    message.media_encryption = message.media.encryption = ENCRYPTIONS[trunk.encryption]
     return message
 
 

@@ -18,14 +18,25 @@ from google.protobuf.json_format import Parse, ParseError
 from livekit import api
 
 from phone.livekit_api.errors import (
+    CallNotAnswered,
     LiveKitNotSetUp,
     LiveKitRefused,
     LiveKitUnreachable,
     WebhookForged,
     WebhookMalformed,
 )
-from phone.livekit_api.messages import moment, participant_of, put_rule, put_trunk, room_of, rule_of, trunk_of
-from phone.livekit_api.values import Participant, Room, Rule, Trunk, WebhookEvent
+from phone.livekit_api.messages import (
+    moment,
+    outbound_trunk_of,
+    participant_of,
+    put_outbound_trunk,
+    put_rule,
+    put_trunk,
+    room_of,
+    rule_of,
+    trunk_of,
+)
+from phone.livekit_api.values import OutboundTrunk, Participant, Room, Rule, Trunk, WebhookEvent
 from phone.livekit_settings import AGENT_NAME, LiveKitEnvironment
 
 ANSWER_SECONDS = 5.0
@@ -61,8 +72,29 @@ class LiveKit:
             before = next(iter(found.items), api.SIPInboundTrunkInfo())
             await server.sip.update_inbound_trunk(trunk_id, put_trunk(trunk, before))
 
+    async def list_outbound_trunks(self) -> dict[str, OutboundTrunk]:
+        """Every outbound trunk, by its id; foreign ones too."""
+        async with self._connected() as server:
+            found = await server.sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest())
+        return {trunk.sip_trunk_id: outbound_trunk_of(trunk) for trunk in found.items}
+
+    async def create_outbound_trunk(self, trunk: OutboundTrunk) -> str:
+        """Make an outbound trunk; its id."""
+        async with self._connected() as server:
+            message = put_outbound_trunk(trunk, api.SIPOutboundTrunkInfo())
+            made = await server.sip.create_outbound_trunk(api.CreateSIPOutboundTrunkRequest(trunk=message))
+        return made.sip_trunk_id
+
+    async def change_outbound_trunk(self, trunk_id: str, trunk: OutboundTrunk) -> None:
+        """Make what we decide about this trunk as `trunk` says. The rest stays as it is."""
+        async with self._connected() as server:
+            request = api.ListSIPOutboundTrunkRequest(trunk_ids=[trunk_id])
+            found = await server.sip.list_outbound_trunk(request)
+            before = next(iter(found.items), api.SIPOutboundTrunkInfo())
+            await server.sip.update_outbound_trunk(trunk_id, put_outbound_trunk(trunk, before))
+
     async def delete_trunk(self, trunk_id: str) -> None:
-        """Take a trunk away."""
+        """Take a trunk away, inbound or outbound."""
         async with self._connected() as server:
             await server.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=trunk_id))
 
@@ -122,6 +154,37 @@ class LiveKit:
             await server.agent_dispatch.create_dispatch(
                 api.CreateAgentDispatchRequest(room=room, agent_name=AGENT_NAME, metadata=metadata)
             )
+
+    async def call_number(
+        self, *, room: str, trunk_id: str, number: str, identity: str, rings: timedelta
+    ) -> None:
+        """Call `number` (E.164) through an outbound trunk, into a room; returns when it is answered.
+
+        The caller's number is the trunk's. Raises CallNotAnswered when nobody takes the call within `rings`.
+        """
+        request = api.CreateSIPParticipantRequest(
+            sip_trunk_id=trunk_id,
+            sip_call_to=number,
+            room_name=room,
+            participant_identity=identity,
+            wait_until_answered=True,
+        )
+        request.ringing_timeout.FromTimedelta(rings)
+        async with self._connected() as server:
+            try:
+                await server.sip.create_sip_participant(request)
+            except api.SipCallError as error:
+                status = error.sip_status_code
+                said = f"{status} {error.sip_status or ''}".strip()
+                raise CallNotAnswered(
+                    f"The call was not taken: the other side says {said}.", status
+                ) from error
+            except api.TwirpError as error:
+                if error.code == api.TwirpErrorCode.DEADLINE_EXCEEDED:
+                    raise CallNotAnswered(
+                        "The number was called, and nobody took the call in time.", None
+                    ) from error
+                raise
 
     def browser_token(self, *, room: str, identity: str, lifetime: timedelta, empty_seconds: int) -> str:
         """What lets a browser into this room within `lifetime`, with a microphone and keys and nothing more.

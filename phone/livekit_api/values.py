@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 Encryption = Literal["off", "allow", "require"]
+Transport = Literal["auto", "udp", "tcp", "tls"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,23 @@ class Trunk:
     encryption: Encryption = "off"
     krisp: bool = False
     allowed_callers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OutboundTrunk:
+    """What we decide about an outbound trunk. `address` is the provider's host, with a port where one is needed.
+
+    Calls go out under the first of `numbers` (E.164). Without a user name we do not log in.
+    """
+
+    name: str
+    mark: str
+    address: str
+    numbers: tuple[str, ...]
+    transport: Transport = "auto"
+    username: str = ""
+    password: str = field(default="", repr=False)
+    encryption: Encryption = "off"
 
 
 @dataclass(frozen=True)

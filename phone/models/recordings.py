@@ -48,6 +48,9 @@ class Recording(models.Model):
         default=list,
         help_text="Stretches of silence in place of what was not recorded: [[from, to], …], seconds.",
     )
+    cut_short = models.BooleanField(
+        default=False, help_text="It could not be written to its end: the disk was full, or away."
+    )
     file = models.CharField(max_length=200, blank=True)
     size = models.PositiveBigIntegerField(null=True, help_text="Bytes, as they are played.")
     sha256 = models.CharField(max_length=64, blank=True, help_text="Of the sound as it is played, in hex.")
@@ -58,9 +61,16 @@ class Recording(models.Model):
     delete_by = models.CharField(
         max_length=150, blank=True, help_text="Who wanted that; empty: the schedule."
     )
+    claimed_until = models.DateTimeField(
+        null=True, help_text="Until when the process has it that brings it into its storage."
+    )
 
     class Meta:
         ordering = ["call", "started_at"]
+        permissions = [
+            ("listen_recording", "Can listen to recorded calls"),
+            ("listen_voicemail", "Can listen to voicemail"),
+        ]
         indexes = [
             models.Index(
                 fields=["started_at"], condition=models.Q(state="deleting"), name="recordings_to_delete"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 
 from django.conf import settings
@@ -16,6 +17,8 @@ from clinic.models import Clinic
 
 KEYS = "1234567890*#ABCD"
 """The sixteen DTMF keys (ITU-T Q.23)."""
+
+SIP_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?")
 
 
 class PhoneSettings(models.Model):
@@ -166,6 +169,7 @@ class MenuOption(models.Model):
         REPEAT = "repeat", "Repeat this menu"
         BACK = "back", "Go back one menu"
         LANGUAGE = "language", "Switch the language"
+        STOP_RECORDING = "stop_recording", "Stop the recording"
         HANG_UP = "hang_up", "Say goodbye and hang up"
 
     menu = models.ForeignKey(Menu, on_delete=models.CASCADE, related_name="options")
@@ -210,6 +214,15 @@ def check_addresses(text: str) -> None:
             ) from None
 
 
+def check_sip_host(text: str) -> None:
+    """Raise ValidationError unless `text` is a host name or an IPv4 address, with a port where one is wanted."""
+    if not SIP_HOST.fullmatch(text):
+        raise ValidationError(
+            f"“{text}” is no address to send calls to. Write the provider's host, such as sip.example.com or "
+            "203.0.113.7:5060."
+        )
+
+
 class PhoneLine(models.Model):
     """A telephone number that callers dial, and what the LiveKit server should know about it."""
 
@@ -217,6 +230,12 @@ class PhoneLine(models.Model):
         OFF = "off", "No"
         ALLOW = "allow", "Where the provider offers it"
         REQUIRE = "require", "Always; other calls are refused"
+
+    class Transport(models.TextChoices):
+        AUTO = "auto", "As the provider's name says"
+        UDP = "udp", "UDP"
+        TCP = "tcp", "TCP"
+        TLS = "tls", "TLS"
 
     clinic = models.ForeignKey(Clinic, on_delete=models.CASCADE, related_name="phone_lines")
     number = PhoneNumberField(unique=True)
@@ -243,8 +262,35 @@ class PhoneLine(models.Model):
     krisp = models.BooleanField(
         "noise suppression (Krisp)", default=False, help_text="Needs a LiveKit server that has it."
     )
+    outbound_address = models.CharField(
+        "provider's SIP host",
+        max_length=255,
+        blank=True,
+        validators=[check_sip_host],
+        help_text="Where calls go out, such as sip.example.com: to reach a person, and to check the line. Empty where "
+        "no call may go out.",
+    )
+    outbound_transport = models.CharField(
+        "signalling by", max_length=4, choices=Transport, default=Transport.AUTO
+    )
+    outbound_username = models.CharField(
+        "user name for calls out",
+        max_length=80,
+        blank=True,
+        help_text="Only where the provider wants us to log in (SIP digest).",
+    )
+    outbound_password_ciphertext = models.BinaryField(null=True)
+    outbound_password_key = models.CharField(max_length=16, blank=True, editable=False)
     trunk_id = models.CharField(max_length=64, blank=True, editable=False)
+    outbound_trunk_id = models.CharField(max_length=64, blank=True, editable=False)
     dispatch_rule_id = models.CharField(max_length=64, blank=True, editable=False)
+    line_check_at = models.TimeField(
+        "check it daily at",
+        null=True,
+        blank=True,
+        help_text="By the clinic's clock, when few people call. The line then calls itself and presses every key. "
+        "Empty: only when somebody presses the button.",
+    )
     no_keys_alerted_at = models.DateTimeField(
         null=True, editable=False, help_text="When the office was told that no caller's keys arrive."
     )

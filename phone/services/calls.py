@@ -14,6 +14,7 @@ from phone.live import office_changed
 from phone.livekit_api import Participant, Room
 from phone.models import Call, CallEvent, PhoneLine, Request
 from phone.querysets import CallQuerySet
+from phone.services.line_checks import is_test_call
 
 LONGEST_OUTAGE = timedelta(minutes=15)
 """After so long a call in a LiveKit room counts as dead too, even if nobody can ask the server."""
@@ -78,7 +79,10 @@ def call_missed(
     """Put a call on record that no agent answered. False when there is a call in this room on record already.
 
     Whoever reports it first or again, it is one row: its id comes from the room's session and the caller.
+    A line check's call is none.
     """
+    if is_test_call(line=line, caller=caller_number, at=caller.joined_at):
+        return False
     if Call.objects.filter(room=room.name).exists():
         return False
     Call.objects.bulk_create(

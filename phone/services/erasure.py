@@ -53,8 +53,7 @@ def caller_erase(*, caller: Caller, username: str, now: datetime) -> Erased:
     with transaction.atomic():
         erased = _erase_rows(caller, username, now)
         transaction.on_commit(office_changed, robust=True)
-    _, left = recordings_delete(now=now)
-    return Erased(**erased, sounds_left=left)
+    return Erased(**erased, sounds_left=recordings_delete(now=now).sounds_left)
 
 
 def _erase_rows(caller: Caller, username: str, now: datetime) -> dict[str, int]:

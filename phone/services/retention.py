@@ -37,7 +37,7 @@ Counts = Counter[uuid.UUID]
 @dataclass
 class RetentionRun:
     """What one run did: rows and sounds by `Deletion.what`; whether there is `more`, because its time was up; how many
-    sounds are still there, because of that or of their storage.
+    sounds are still there because their storage did not let go of them.
     """
 
     deleted: Counter[str] = field(default_factory=Counter)
@@ -59,33 +59,32 @@ def retention_run(*, now: datetime, username: str = "", seconds: float | None = 
             if time.monotonic() > stops_at:
                 run.more = True
                 return run
-    sounds_deleted, run.sounds_left = recordings_delete(now=now, stops_at=stops_at)
-    run.deleted.update(sounds_deleted)
-    run.more = time.monotonic() > stops_at
+    recordings_delete(now=now, run=run, stops_at=stops_at)
     return run
 
 
-def recordings_delete(*, now: datetime, stops_at: float = math.inf) -> tuple[Counter[str], int]:
-    """Remove the sounds that are marked for it; how many went, by kind, and how many are still there.
+def recordings_delete(
+    *, now: datetime, run: RetentionRun | None = None, stops_at: float = math.inf
+) -> RetentionRun:
+    """Remove the sounds that are marked for it, and add to `run` what became of that.
 
-    It stops when `time.monotonic()` has come to `stops_at`, and leaves those whose storage does not answer.
+    It stops when `time.monotonic()` has come to `stops_at`, and leaves those whose storage does not let go of them.
     """
-    deleted: Counter[str] = Counter()
-    marked = list(Recording.objects.filter(state=Recording.State.DELETING).select_related("call"))
-    left = 0
-    for recording in marked:
-        if time.monotonic() > stops_at:
-            left += 1
-            continue
+    run = run or RetentionRun()
+    marked = Recording.objects.filter(state=Recording.State.DELETING).select_related("call")
+    for recording in list(marked):
+        if run.more:
+            break
         try:
             remove_file(recording)
         except Exception as error:  # whatever a storage raises: the next run tries again
-            left += 1
+            run.sounds_left += 1
             log.warning("The sound of recording %s is still there: %s", recording.pk, type(error).__name__)
-            continue
-        if _recording_deleted(recording, now):
-            deleted[_what(recording)] += 1
-    return deleted, left
+        else:
+            if _recording_deleted(recording, now):
+                run.deleted[_what(recording)] += 1
+        run.more = time.monotonic() > stops_at
+    return run
 
 
 def recordings_mark(*, recordings: QuerySet[Recording], why: Deletion.Why, username: str = "") -> int:

@@ -24,8 +24,11 @@ from phone.records import (
     LanguageChosen,
     PatientIdentified,
     Record,
+    RecordingBegan,
+    RecordingEnded,
     RequestTaken,
 )
+from phone.services.recordings import recordings_add, recordings_end
 
 R = TypeVar("R")
 
@@ -43,6 +46,8 @@ def write_records(records: Sequence[Record]) -> None:
     _add_entries(_of(EntryMade, records))
     consents = _of(ConsentDecided, records)
     _add_consents(consents)
+    recordings_add(_of(RecordingBegan, records))
+    recordings_end(_of(RecordingEnded, records))
     _put_requests(_of(RequestTaken, records))
     _update_running({record.call: {"consent": record.decision} for record in consents})
     _update_running({r.call: {"language": r.language} for r in _of(LanguageChosen, records)})

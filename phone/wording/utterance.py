@@ -71,6 +71,11 @@ class Utterance:
     def __bool__(self) -> bool:
         return not self.empty
 
+    @property
+    def sensitive(self) -> bool:
+        """Whether it reads out what must not be heard again."""
+        return any(part.sensitive for part in self.parts)
+
     def in_language(self, language: str) -> Utterance:
         """The same, spoken in `language` whatever language the call is in."""
         return Utterance(tuple(replace(part, language=language) for part in self.parts))

@@ -17,6 +17,7 @@ from agent_worker.lines.base import KeyPress
 from agent_worker.lines.simulated import SimulatedLine
 from agent_worker.prompts import SilentPrompts
 from agent_worker.question import Answer, KeypadTask, Question
+from agent_worker.recording import CallRecording
 from agent_worker.simulated_time import run_simulated
 from agent_worker.simulation import NoRecords
 from agent_worker.speech import Speech, session_options
@@ -138,6 +139,7 @@ async def converse(
         listener=listener,
         session=session,
         language="en",
+        recording=CallRecording(line=line, timeline=timeline, clock=clock, folder=None),
     )
     line.on_key(listener.press)
     line.on_text(lambda text: listener.words(text, typed=True))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from agent_worker.answering import Desk, take_call
+from agent_worker.lines.base import Ear
 from agent_worker.lines.simulated import REACTION_SECONDS, SimulatedLine
 from agent_worker.prompts import Prompts, SilentPrompts
 from agent_worker.records import RecordWriter
@@ -17,10 +19,14 @@ from clinic.models import Clinic
 from phone.models import Call, PlanVersion
 from phone.plan import PhonePlan
 from phone.publishing import live_plan_of
+from tests.agent_worker.sounds import tone
 from tests.phone.plans import a_plan, at
 
 MONDAY_MORNING = at("2026-11-23 10:00")
 CALLER = "+12025550147"
+
+HUM = tone(440, 0.05)
+"""What a frame of a caller's voice sounds like."""
 
 
 class Caller(SimulatedLine):
@@ -33,10 +39,22 @@ class Caller(SimulatedLine):
         self.events: list[dict[str, Any]] = []
         self._news = asyncio.Event()
         self._position = 0
+        self._humming: asyncio.Task[None] | None = None
 
     def show(self, event: dict[str, Any]) -> None:
         self.events.append(event)
         self._news.set()
+
+    def record(self, ear: Ear | None) -> None:
+        super().record(ear)
+        if self._humming is not None:
+            self._humming.cancel()
+        self._humming = asyncio.create_task(self._hum(ear)) if ear else None
+
+    async def _hum(self, ear: Ear) -> None:
+        while True:
+            await asyncio.sleep(HUM.size / 24_000)
+            ear.caller_said(HUM.tobytes(), 24_000)
 
     async def hears(self, words: str) -> None:
         """Wait for the prompt with these words; what was said before it is past."""
@@ -100,14 +118,24 @@ def place_call(
     prompts: Prompts | None = None,
     speech: Speech | None = None,
     calls_already: int = 0,
+    recordings: Path | None = None,
 ) -> Caller:
-    """Run one call in which the caller does what `talk` says, to its end; then they hang up."""
+    """Run one call in which the caller does what `talk` says, to its end; then they hang up.
+
+    With `recordings` the line has sound, and is recorded to that folder where consent covers it: the caller hums.
+    """
     loaded = live_plan_of(publish(plan or a_plan()).pk)
     assert loaded is not None
 
     async def call() -> Caller:
         caller = Caller(number, keys=keys, origin=origin)
-        desk = Desk(prompts=prompts or SilentPrompts(), writer=RecordWriter(), speech=speech or Speech())
+        caller.has_sound = recordings is not None
+        desk = Desk(
+            prompts=prompts or SilentPrompts(),
+            writer=RecordWriter(),
+            speech=speech or Speech(),
+            recordings=recordings,
+        )
         desk.live_calls = calls_already
         running = asyncio.create_task(take_call(caller, desk, loaded, answered_at=clock))
         try:
@@ -115,6 +143,7 @@ def place_call(
         finally:
             caller.hangs_up()
             await running
+            caller.record(None)
         return caller
 
     return run_simulated(call)

@@ -148,6 +148,21 @@ async def test_a_writer_that_was_closed_starts_anew() -> None:
     assert len(database.records) == 2
 
 
+async def test_what_a_call_reports_while_its_loop_ends_is_stored() -> None:
+    """A loop that ends cancels its tasks all at once: the writer's task may be dying as the last row comes."""
+    database = Database()
+    records = RecordWriter(database.write)
+    first, last = beat(1), beat(2)
+    records.put(first)
+    await records.drain()
+    (task,) = (task for task in asyncio.all_tasks() if task.get_name() == "record-writer")
+    task.cancel()
+    records.put(last)
+    await asyncio.wait_for(records.drain(), 5)
+    assert database.records == [first, last]
+    await records.aclose()
+
+
 async def test_each_loop_has_one_writer() -> None:
     async def another() -> RecordWriter:
         return writer()

@@ -11,7 +11,7 @@ from asgiref.sync import async_to_sync
 from django.core.management import CommandError, call_command
 from livekit import api
 
-from phone.line_sync import line_set_password
+from phone.line_sync import line_set_outbound_password, line_set_password
 from phone.livekit_api import LiveKit
 from phone.livekit_settings import LiveKitEnvironment
 from phone.models import PhoneLine
@@ -30,7 +30,7 @@ def server(livekit: LiveKitServer, settings: Any) -> Iterator[LiveKitServer]:
     asked = LiveKit()
     for rule in async_to_sync(asked.list_rules)():
         async_to_sync(asked.delete_rule)(rule)
-    for trunk in async_to_sync(asked.list_trunks)():
+    for trunk in (*async_to_sync(asked.list_trunks)(), *async_to_sync(asked.list_outbound_trunks)()):
         async_to_sync(asked.delete_trunk)(trunk)
 
 
@@ -56,6 +56,11 @@ def ask(server: LiveKitServer, question: Callable[[api.LiveKitAPI], Any]) -> Any
 
 def trunks(server: LiveKitServer) -> list[api.SIPInboundTrunkInfo]:
     return list(ask(server, lambda it: it.sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest())).items)
+
+
+def outbound_trunks(server: LiveKitServer) -> list[api.SIPOutboundTrunkInfo]:
+    found = ask(server, lambda it: it.sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest()))
+    return list(found.items)
 
 
 def rules(server: LiveKitServer) -> list[api.SIPDispatchRuleInfo]:
@@ -89,6 +94,40 @@ def test_a_line_has_what_a_call_needs_and_the_second_run_does_nothing(
 
     assert "in step" in sync()
     assert (trunks(server), rules(server)) == ([trunk], [rule])
+
+
+def test_a_line_that_may_call_out_has_an_outbound_trunk_that_is_mended_and_taken_away(
+    server: LiveKitServer, line: PhoneLine
+) -> None:
+    line.outbound_address, line.outbound_username, line.outbound_transport = (
+        "sip.example.com",
+        "clinic",
+        "tls",
+    )
+    line.save()
+    line_set_outbound_password(line=line, password="open sesame")
+    assert "Done: make the outbound trunk" in sync()
+    (trunk,) = outbound_trunks(server)
+    assert (trunk.address, trunk.numbers) == ("sip.example.com", [NUMBER])
+    assert (trunk.auth_username, trunk.auth_password) == ("clinic", "open sesame")
+    assert trunk.transport == api.SIPTransport.SIP_TRANSPORT_TLS
+    assert trunk.media.encryption == api.SIPMediaEncryption.SIP_MEDIA_ENCRYPT_REQUIRE
+    assert "in step" in sync()
+
+    moved = api.SIPOutboundTrunkInfo()
+    moved.CopyFrom(trunk)
+    moved.address, moved.headers["X-Ours"] = "elsewhere.example", "yes"
+    ask(server, lambda it: it.sip.update_outbound_trunk(moved.sip_trunk_id, moved))
+    assert "provider's host “elsewhere.example” instead of “sip.example.com”" in sync()
+    (mended,) = outbound_trunks(server)
+    assert (mended.address, dict(mended.headers)) == ("sip.example.com", {"X-Ours": "yes"})
+
+    line.refresh_from_db()
+    line.outbound_address = ""
+    line.save()
+    assert "remove the outbound trunk" in sync()
+    assert outbound_trunks(server) == []
+    assert len(trunks(server)) == 1
 
 
 def test_a_dry_run_makes_nothing(server: LiveKitServer, line: PhoneLine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +26,7 @@ NOW = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 NUMBER = "+12025550147"
 WORDS = "my crown came loose"
 SOUND = b"OggS, and what the caller said"
+SHA256 = hashlib.sha256(SOUND).hexdigest()
 
 
 def days_ago(days: float) -> datetime:
@@ -75,7 +77,7 @@ def record_sound(call: Call, **fields: Any) -> Recording:
             "state": Recording.State.STORED,
             "started_at": at,
             "seconds": 12.5,
-            "sha256": "ab" * 32,
+            "sha256": SHA256,
         }
         | fields
     )
@@ -94,7 +96,9 @@ def sounds_on_disk() -> list[str]:
     return [path.name for path in files if SOUND in path.read_bytes()]
 
 
-def a_full_call(clinic: Clinic, at: datetime, *, number: str = NUMBER, **fields: Any) -> Call:
+def a_full_call(
+    clinic: Clinic, at: datetime, *, number: str = NUMBER, raw_id: str = "4821", **fields: Any
+) -> Call:
     """A call with consent, words, keys, an ID, a recording, a voicemail that waits, and a request that is done."""
     call = make_call(clinic, at, origin="phone", caller_number=number, room=f"clinic-_{number}_abc", **fields)
     decide(call)
@@ -102,14 +106,14 @@ def a_full_call(clinic: Clinic, at: datetime, *, number: str = NUMBER, **fields:
     add_event(call, "speech", step="receptionist", text=WORDS)
     add_event(call, "prompt", step="receptionist", text=f"You said {WORDS}.", asks=True)
     add_event(call, "key", step="menu", key="1")
-    ciphertext, key = encrypt("4821", "digits")
+    ciphertext, key = encrypt(raw_id, "digits")
     KeypadEntry.objects.create(
         id=uuid7(at), call=call, at=at, step="patient_id", attempt=1, source="keypad", outcome="accepted",
         digits="••••", digits_ciphertext=ciphertext, digits_key=key,
     )  # fmt: skip
     record_sound(call)
-    record_sound(call, kind=Recording.Kind.VOICEMAIL, state=Recording.State.WAITING, sha256="cd" * 32)
-    identify(clinic.pk, "4821", number, at)
+    record_sound(call, kind=Recording.Kind.VOICEMAIL, state=Recording.State.WAITING)
+    identify(clinic.pk, raw_id, number, at)
     make_request(
         call, number=number, note=WORDS, patient=call.patient, taken_at=at, done_at=at + timedelta(hours=1)
     )

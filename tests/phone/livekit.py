@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from phone.livekit_api import LiveKitRefused, Participant, Room, Rule, Trunk
+from phone.livekit_api import LiveKitRefused, OutboundTrunk, Participant, Room, Rule, Trunk
 from phone.livekit_settings import LiveKitEnvironment
 
 URL, KEY, SECRET = "ws://127.0.0.1:1", "devkey", "a secret of thirty-two characters"
@@ -26,6 +26,7 @@ class FakeLiveKit:
     def __init__(self) -> None:
         self.trunks: dict[str, Trunk] = {}
         self.rules: dict[str, Rule] = {}
+        self.outbound: dict[str, OutboundTrunk] = {}
         self.rooms: dict[str, Room] = {}
         self.inside: dict[str, list[Participant]] = {}
         self.dispatched: list[tuple[str, dict[str, Any]]] = []
@@ -59,6 +60,21 @@ class FakeLiveKit:
     async def delete_trunk(self, trunk_id: str) -> None:
         self._change("delete_trunk")
         self.trunks.pop(trunk_id, None)
+        self.outbound.pop(trunk_id, None)
+
+    async def list_outbound_trunks(self) -> dict[str, OutboundTrunk]:
+        self._ask("list_outbound_trunks")
+        return dict(self.outbound)
+
+    async def create_outbound_trunk(self, trunk: OutboundTrunk) -> str:
+        self._change("create_outbound_trunk")
+        key = f"ST_{next(self._ids)}"
+        self.outbound[key] = trunk
+        return key
+
+    async def change_outbound_trunk(self, trunk_id: str, trunk: OutboundTrunk) -> None:
+        self._change("change_outbound_trunk")
+        self.outbound[trunk_id] = trunk
 
     async def list_rules(self) -> dict[str, Rule]:
         self._ask("list_rules")
@@ -117,7 +133,8 @@ class FakeLiveKit:
 
     def change(self, key: str, **drift: Any) -> None:
         """Somebody changes a trunk or a rule by hand."""
-        there: dict[str, Any] = self.trunks if key in self.trunks else self.rules
+        kinds: tuple[dict[str, Any], ...] = (self.trunks, self.rules, self.outbound)
+        there = next(kind for kind in kinds if key in kind)
         there[key] = dataclasses.replace(there[key], **drift)
 
 

@@ -277,7 +277,7 @@ class TestALineWithoutKeys:
             raise ConnectionRefusedError
 
         with monkeypatch.context() as patched:
-            patched.setattr("phone.keys_heard.send_mail", away)
+            patched.setattr("phone.line_mail.send_mail", away)
             assert tell_of_lines_without_keys(now=NOW) == 0
         assert tell_of_lines_without_keys(now=NOW) == 1
 

@@ -12,8 +12,16 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from phone.line_sync import line_set_password
-from phone.livekit_api import LiveKit, LiveKitNotSetUp, LiveKitRefused, LiveKitUnreachable, Rule, Trunk
+from phone.line_sync import line_set_outbound_password, line_set_password
+from phone.livekit_api import (
+    LiveKit,
+    LiveKitNotSetUp,
+    LiveKitRefused,
+    LiveKitUnreachable,
+    OutboundTrunk,
+    Rule,
+    Trunk,
+)
 from phone.models import PhoneLine
 from tests.phone.clinics import a_clinic
 from tests.phone.livekit import FakeLiveKit, a_server
@@ -192,6 +200,93 @@ class TestTheCommand:
         assert "sesame" not in said + caplog.text + repr(server.trunks)
 
 
+class TestCallsOut:
+    @pytest.fixture
+    def line(self, line: PhoneLine) -> PhoneLine:
+        PhoneLine.objects.update(outbound_address="sip.example.com", outbound_transport="tls")
+        line.refresh_from_db()
+        return line
+
+    def test_a_line_that_may_call_out_gets_an_outbound_trunk_under_its_own_number(
+        self, server: FakeLiveKit, line: PhoneLine
+    ) -> None:
+        assert "Done: make the outbound trunk of Front desk +15550100" in sync()
+        line.refresh_from_db()
+        trunk = server.outbound[line.outbound_trunk_id]
+        assert (trunk.address, trunk.transport, trunk.numbers) == ("sip.example.com", "tls", ("+15550100",))
+        assert (trunk.username, trunk.password) == ("", "")
+        server.asked.clear()
+        assert "in step" in sync()
+        assert server.asked == []
+
+    @pytest.mark.parametrize(
+        ("drift", "told"),
+        [
+            ({"address": "elsewhere.example"}, "provider's host “elsewhere.example” instead of “sip.example.com”"),
+            ({"numbers": ("+15559999",)}, "outbound trunk: numbers +15559999 instead of +15550100"),
+            ({"transport": "udp"}, "outbound trunk: signalling “udp” instead of “tls”"),
+        ],
+    )  # fmt: skip
+    def test_drift_is_told_and_mended(
+        self, server: FakeLiveKit, line: PhoneLine, drift: dict[str, Any], told: str
+    ) -> None:
+        sync()
+        line.refresh_from_db()
+        server.change(line.outbound_trunk_id, **drift)
+        assert told in sync(dry_run=True)
+        assert told in sync()
+        assert "in step" in sync()
+
+    @pytest.mark.parametrize("change", [{"outbound_address": ""}, {"enabled": False}])
+    def test_a_line_that_may_no_longer_call_out_loses_its_trunk(
+        self, server: FakeLiveKit, line: PhoneLine, change: dict[str, Any]
+    ) -> None:
+        sync()
+        PhoneLine.objects.update(**change)
+        assert "remove the outbound trunk of Front desk" in sync()
+        line.refresh_from_db()
+        assert (server.outbound, line.outbound_trunk_id) == ({}, "")
+
+    def test_foreign_trunks_stay_and_lost_ids_are_found_again_by_the_mark(
+        self, server: FakeLiveKit, line: PhoneLine
+    ) -> None:
+        foreign = OutboundTrunk("reception's", "", "sip.example.com", ("+15559999",))
+        server.outbound["ST_foreign"] = foreign
+        sync()
+        PhoneLine.objects.update(outbound_trunk_id="")
+        assert "in step" in sync()
+        line.refresh_from_db()
+        assert line.outbound_trunk_id in server.outbound
+        line.delete()
+        sync()
+        assert server.outbound == {"ST_foreign": foreign}
+
+    def test_a_refused_outbound_trunk_leaves_calls_coming_in(
+        self, server: FakeLiveKit, line: PhoneLine
+    ) -> None:
+        server.trouble["create_outbound_trunk"] = LiveKitRefused("LiveKit says: no.", "invalid_argument")
+        with pytest.raises(CommandError):
+            sync()
+        line.refresh_from_db()
+        assert line.trunk_id in server.trunks
+        assert line.dispatch_rule_id in server.rules
+        assert line.outbound_trunk_id == ""
+
+    def test_the_password_is_stored_sealed_and_never_told(
+        self, server: FakeLiveKit, line: PhoneLine, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        PhoneLine.objects.update(outbound_username="clinic")
+        line_set_outbound_password(line=line, password="open sesame")
+        said = sync()
+        line.refresh_from_db()
+        assert server.outbound[line.outbound_trunk_id].password == "open sesame"
+        server.change(line.outbound_trunk_id, password="another")
+        assert "outbound trunk: another password" in (told := sync())
+        assert b"sesame" not in bytes(line.outbound_password_ciphertext)
+        assert "sesame" not in said + told + caplog.text + repr(server.outbound)
+
+
 class TestTheAdmin:
     @pytest.fixture
     def office(self, client: Client) -> Client:
@@ -256,6 +351,7 @@ class TestTheAdmin:
             "room_prefix": "dental-",
             "media_encryption": "off",
             "enabled": "on",
+            "outbound_transport": "auto",
         }
         return fields | {"allowed_addresses": "", "auth_username": "", "password": "", "label": ""} | values
 
@@ -274,9 +370,23 @@ class TestTheAdmin:
         sync()
         assert {trunk.password for trunk in server.trunks.values()} == {""}
 
+    def test_an_outbound_password_is_kept_until_its_user_name_goes(
+        self, office: Client, server: FakeLiveKit, line: PhoneLine
+    ) -> None:
+        way_out = {"outbound_address": "sip.example.com", "outbound_username": "clinic"}
+        self.save(office, line, **way_out, outbound_password="open sesame")
+        assert "sesame" not in self.save(office, line, **way_out)
+        sync()
+        assert {trunk.password for trunk in server.outbound.values()} == {"open sesame"}
+        self.save(office, line, outbound_address="sip.example.com")
+        sync()
+        assert {trunk.password for trunk in server.outbound.values()} == {""}
+
     @pytest.mark.parametrize(
         ("values", "sentence"),
         [
+            ({"outbound_username": "clinic"}, "A user name needs a password."),
+            ({"outbound_address": "sip:sip.example.com"}, "is no address to send calls to."),
             ({"auth_username": "desk"}, "A user name needs a password."),
             ({"password": "open sesame"}, "A password needs a user name."),
             ({"allowed_addresses": "10.0.0.1\nprovider"}, "“provider” is no IP address."),
