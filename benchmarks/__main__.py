@@ -5,14 +5,9 @@ from __future__ import annotations
 import argparse
 import gc
 import io
-import json
 import logging
 import os
-import platform
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 import django
@@ -23,7 +18,7 @@ django.setup()
 
 # From here on there are models, which these modules name.
 from benchmarks.groups import GROUPS, Extent  # noqa: E402
-from benchmarks.results import Row, table  # noqa: E402
+from benchmarks.results import Row, report  # noqa: E402
 
 OUTPUT = Path(__file__).resolve().parent.parent / "var" / "benchmarks.json"
 
@@ -38,9 +33,7 @@ def main() -> int:
         if not arguments.only or name in arguments.only:
             print(f"measuring {name} …", file=sys.stderr, flush=True)
             rows += group(extent)
-    print(f"\n{table(rows)}\n")
-    write(rows, quick=arguments.quick)
-    return 1 if any(row.met is False for row in rows) else 0
+    return report(rows, OUTPUT, quick=arguments.quick)
 
 
 def parsed() -> argparse.Namespace:
@@ -59,21 +52,6 @@ def prepare() -> None:
     # As `agent_worker.answering.make_desk` does.
     gc.collect()
     gc.freeze()
-
-
-def write(rows: Sequence[Row], *, quick: bool) -> None:
-    """Keep the figures beside what they were measured on."""
-    OUTPUT.parent.mkdir(exist_ok=True)
-    content = {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "quick": quick,
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
-        "load_average": os.getloadavg()[0],
-        "rows": [asdict(row) for row in rows],
-    }
-    OUTPUT.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
-    print(f"The figures are in {OUTPUT.relative_to(OUTPUT.parent.parent)}.")
 
 
 if __name__ == "__main__":

@@ -47,24 +47,22 @@ def keys(extent: Extent) -> list[Row]:
         stock_cut, stock_silence = await stock.key_during_a_prompt(extent.stock_sessions)
         stalled = await questions.key_while_the_model_stalls(extent.keys // 2)
         return [
-            timing("one key → decision", one_key, percent=99, limit_ms=10, stock=stock_one_key),
+            timing("one key → decision", one_key, limits_ms={99: 10}, stock=stock_one_key),
             timing(
-                "key during a 2 s prompt → decision", cut.decisions, percent=99, limit_ms=10, stock=stock_cut
+                "key during a 2 s prompt → decision", cut.decisions, limits_ms={99: 10}, stock=stock_cut
             ),
             timing(
                 "key during a 2 s prompt → silence",
                 cut.silences,
-                percent=99,
-                limit_ms=20,
+                limits_ms={99: 20},
                 stock=stock_silence,
             ),
             timing(
                 "key while the receptionist's model stalls → it gives way",
                 stalled.decisions,
-                percent=99,
-                limit_ms=10,
+                limits_ms={99: 10},
             ),
-            timing("… → and the keypad receptionist has decided", stalled.answers, percent=99, limit_ms=20),
+            timing("… → and the keypad receptionist has decided", stalled.answers, limits_ms={99: 20}),
         ]
 
     return asyncio.run(measure())
@@ -155,10 +153,10 @@ def line(extent: Extent) -> list[Row]:
     per_call = load.bytes_per_call / 1e6
     return [
         timing(
-            "20 callers at the same moment: connect → first audio", load.together, percent=95, limit_ms=150
+            "20 callers at the same moment: connect → first audio", load.together, limits_ms={95: 150}
         ),
-        timing("20 callers within 2 s: connect → first audio", load.arriving, percent=95, limit_ms=150),
-        timing("20 callers pressing keys: key → next prompt", load.next_prompt, percent=95, limit_ms=50),
+        timing("20 callers within 2 s: connect → first audio", load.arriving, limits_ms={95: 150}),
+        timing("20 callers pressing keys: key → next prompt", load.next_prompt, limits_ms={95: 50}),
         Row(
             what="keys that brought no prompt",
             ours=f"{load.unanswered} of {load.unanswered + len(load.next_prompt):,}",

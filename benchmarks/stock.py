@@ -12,69 +12,19 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from livekit import rtc
-from livekit.agents import (
-    DEFAULT_API_CONNECT_OPTIONS,
-    Agent,
-    AgentSession,
-    APIConnectOptions,
-    ToolError,
-    llm,
-    tts,
-    utils,
-)
+from livekit.agents import Agent, AgentSession, ToolError
 from livekit.agents.beta.workflows import GetDtmfTask
 from livekit.agents.testing import fake_job_context
 
 from agent_worker import pcm
 from agent_worker.lines.simulated import SimulatedSpeaker
+from benchmarks.instant import OneSentence, Sounds
 from benchmarks.questions import INTO_THE_PROMPT, PROMPT_SECONDS, SETTLED_SECONDS, SHORT_PROMPT_SECONDS
 
 NEVER_SECONDS = 10.0
 """A task that is not done by then never is: it has no time-out without input."""
-
-
-class OneSentence(llm.LLM[Any]):
-    """Says the same short sentence, at once."""
-
-    def chat(self, *, chat_ctx: llm.ChatContext, **options: Any) -> llm.LLMStream:
-        return _Sentence(self, chat_ctx=chat_ctx, tools=[], conn_options=APIConnectOptions())
-
-
-class _Sentence(llm.LLMStream):
-    async def _run(self) -> None:
-        delta = llm.ChoiceDelta(role="assistant", content="Please enter your digits.")
-        self._event_ch.send_nowait(llm.ChatChunk(id="sentence", delta=delta))
-
-
-class Silence(tts.TTS[Any]):
-    """Says everything as silence of one length, at once."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(
-            capabilities=tts.TTSCapabilities(streaming=False), sample_rate=pcm.SAMPLE_RATE, num_channels=1
-        )
-        self.seconds = seconds
-
-    def synthesize(
-        self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
-    ) -> tts.ChunkedStream:
-        return _Silence(tts=self, input_text=text, conn_options=conn_options)
-
-
-class _Silence(tts.ChunkedStream):
-    async def _run(self, output_emitter: tts.AudioEmitter) -> None:
-        assert isinstance(self._tts, Silence)
-        output_emitter.initialize(
-            request_id=utils.shortuuid(),
-            sample_rate=pcm.SAMPLE_RATE,
-            num_channels=1,
-            mime_type="audio/pcm",
-        )
-        output_emitter.push(pcm.silence(self._tts.seconds))
-        output_emitter.flush()
 
 
 @dataclass
@@ -124,7 +74,7 @@ async def converse(talk: Talk, *, prompt_seconds: float) -> None:
     room = rtc.Room()
     with fake_job_context(room=room):
         session: AgentSession[None] = AgentSession(
-            llm=OneSentence(), tts=Silence(prompt_seconds), vad=None, aec_warmup_duration=None
+            llm=OneSentence(), tts=Sounds([pcm.silence(prompt_seconds)]), vad=None, aec_warmup_duration=None
         )
         speaker = SimulatedSpeaker()
         session.output.audio = speaker

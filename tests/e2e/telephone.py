@@ -6,16 +6,16 @@ import asyncio
 import math
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from livekit import api, rtc
 
 from phone.livekit_settings import AGENT_NAME
-from tests.e2e.servers import LiveKitServer
 
 RATE = 48_000
 FRAME_SECONDS = 0.01
+HUM_SECONDS = 0.1
 AUDIBLE = 150.0
 """Root mean square of 16 bit samples from which on something is heard."""
 
@@ -90,9 +90,9 @@ class Ear:
 class Telephone:
     """Somebody with a telephone. Use `Telephones.dial` to make one."""
 
-    def __init__(self) -> None:
+    def __init__(self, ear: Ear | None = None) -> None:
         self.room = rtc.Room()
-        self.ear = Ear()
+        self.ear = ear or Ear()
         self.closed = asyncio.Event()
         """The line is closed: nobody can be heard any more."""
         self.answered = asyncio.Event()
@@ -190,18 +190,29 @@ class Telephone:
 
     async def _hum(self) -> None:
         """A soft tone: what a caller's room sounds like, and proof that audio really flows."""
-        size = int(RATE * 0.02)
+        size = int(RATE * HUM_SECONDS)
         wave = (200 * np.sin(2 * math.pi * 440 * np.arange(size) / RATE)).astype(np.int16)
         frame = rtc.AudioFrame(wave.tobytes(), RATE, 1, size)
         while True:
             await self._source.capture_frame(frame)
 
 
+class Server(Protocol):
+    """Where to call, and what proves that one may."""
+
+    key: str
+    secret: str
+
+    @property
+    def url(self) -> str: ...
+
+
 class Telephones:
     """Makes calls to the clinic as livekit-sip would bring them in."""
 
-    def __init__(self, server: LiveKitServer) -> None:
+    def __init__(self, server: Server, *, agent: str = AGENT_NAME) -> None:
         self._server = server
+        self._agent = agent
         self._calling: list[Telephone] = []
 
     async def dial(
@@ -213,6 +224,7 @@ class Telephones:
         kind: str = "sip",
         room: str = "",
         dispatch: bool = True,
+        ear: Ear | None = None,
     ) -> Telephone:
         """Call `dialled` from `caller`; returns when the telephone is in its room and rings."""
         room = room or f"dental-_{caller}_{secrets.token_hex(4)}"
@@ -231,9 +243,9 @@ class Telephones:
             .with_grants(api.VideoGrants(room_join=True, room=room, can_update_own_metadata=True))
         )
         if dispatch:
-            agents = [api.RoomAgentDispatch(agent_name=AGENT_NAME)]
+            agents = [api.RoomAgentDispatch(agent_name=self._agent)]
             token = token.with_room_config(api.RoomConfiguration(agents=agents))
-        telephone = Telephone()
+        telephone = Telephone(ear)
         await telephone.connect(self._server.url, token.to_jwt())
         self._calling.append(telephone)
         return telephone

@@ -1,0 +1,124 @@
+"""An ear that knows when a prompt began to be heard, to the frame.
+
+The next prompt often follows the old one within milliseconds, and speech has pauses of its own: neither silence nor
+loudness tells the two apart. So the ear knows how each prompt begins, as samples, and looks for that waveform in what
+it has received (normalised cross-correlation). Opus keeps the waveform: a beginning is found with a correlation above
+0.9, and elsewhere nothing comes near `LIKE`. Its time is when the 10 ms frame with its first audible sample had come
+out of WebRTC's jitter buffer: what a person hears, but for the sound card. Silence in front of a prompt's first audible
+sample counts as waiting, for it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from livekit import rtc
+
+from tests.e2e.telephone import AUDIBLE, FRAME_SECONDS, Ear
+
+RATE = 16_000
+FRAME = int(RATE * FRAME_SECONDS)
+BEGINNING_SECONDS = 0.25
+SETTLED_SECONDS = 0.05
+"""So much must be heard after a beginning: speech is like itself a pitch period earlier, and a little later the best
+match is certain."""
+
+LIKE = 0.6
+LOOK_EVERY = 0.05
+
+Samples = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def beginning(sound: bytes, rate: int) -> Samples:
+    """The first audible quarter of a second of `sound` (16 bit PCM, one channel), as the ear will hear it."""
+    resampler = rtc.AudioResampler(rate, RATE)
+    pieces = [*resampler.push(bytearray(sound)), *resampler.flush()]
+    heard = np.concatenate([np.frombuffer(piece.data, dtype=np.int16) for piece in pieces]).astype(np.float32)
+    audible = next(
+        start
+        for start in range(0, len(heard), FRAME)
+        if np.sqrt((heard[start : start + FRAME] ** 2).mean()) > AUDIBLE
+    )
+    return heard[audible : audible + int(RATE * BEGINNING_SECONDS)]
+
+
+def keep(beginnings: dict[str, Samples], file: Path) -> None:
+    """Write them to `file`, for the process of the callers."""
+    np.savez(file, **beginnings)  # type: ignore[arg-type]
+
+
+def kept(file: Path) -> dict[str, Samples]:
+    """What `keep` wrote."""
+    with np.load(file) as found:
+        return {name: found[name] for name in found.files}
+
+
+class KeenEar(Ear):
+    """Keeps the samples that were heard since `forget`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._samples: list[Samples] = []
+
+    def forget(self) -> None:
+        """Begin anew: what was heard before is not looked at."""
+        self.loud.clear()
+        self.at.clear()
+        self._samples.clear()
+
+    async def listen(self, track: rtc.RemoteTrack) -> None:
+        stream = rtc.AudioStream(
+            track, sample_rate=RATE, num_channels=1, frame_size_ms=round(FRAME_SECONDS * 1000)
+        )
+        loop = asyncio.get_running_loop()
+        async for event in stream:
+            samples = np.frombuffer(event.frame.data, dtype=np.int16).astype(np.float32)
+            self._samples.append(samples)
+            self.loud.append(float(np.sqrt(np.vdot(samples, samples) / len(samples))))
+            self.at.append(loop.time())
+            self._more.set()
+
+    async def first_sound(self, *, within: float) -> float:
+        """When, in loop time, anything was heard. Raises TimeoutError."""
+        looked = 0
+        async with asyncio.timeout(within):
+            while True:
+                for frame in range(looked, len(self.loud)):
+                    if self.loud[frame] > AUDIBLE:
+                        return self.at[frame]
+                looked = len(self.loud)
+                await self.more()
+
+    async def began(self, wanted: Samples, *, within: float) -> float:  # type: ignore[override]
+        """When, in loop time, the prompt that begins like `wanted` was heard to begin. Raises TimeoutError."""
+        looked = 0
+        async with asyncio.timeout(within):
+            while True:
+                await asyncio.sleep(LOOK_EVERY)
+                heard = self._samples[looked:]
+                if len(heard) * FRAME < len(wanted):
+                    continue
+                likeness = correlations(np.concatenate(heard), wanted)
+                best = int(likeness.argmax())
+                if likeness[best] < LIKE:
+                    looked += len(likeness) // FRAME
+                elif best + SETTLED_SECONDS * RATE <= len(likeness):
+                    return self.at[looked + best // FRAME]
+
+
+def correlations(heard: Samples, wanted: Samples) -> Samples:
+    """How like `wanted` each stretch of `heard` is, from -1 to 1: one value for each sample it may begin with."""
+    size = len(heard) + len(wanted) - 1
+    size = 1 << (size - 1).bit_length()
+    product = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(wanted, size)), size)
+    energy = np.concatenate([[0.0], np.cumsum(heard.astype(np.float64) ** 2)])
+    count = len(heard) - len(wanted) + 1
+    strength = np.sqrt(np.maximum(energy[len(wanted) :] - energy[:count], 0.0))
+    norm = float(np.linalg.norm(wanted))
+    # Opus makes a faint noise of silence: it is like nothing.
+    faint = AUDIBLE * np.sqrt(len(wanted)) / 2
+    found: Samples = (product[:count] / (np.maximum(strength, faint) * norm)).astype(np.float32)
+    return found

@@ -1,0 +1,202 @@
+"""What a measurement needs: Redis, livekit-server, a worker, the stock opponent's worker, and the process of the callers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from agent_worker import pcm
+from agent_worker.speech import prompt_store
+from benchmarks.livekit import hearing
+from benchmarks.livekit.callers import NUMBER
+from phone import wording
+from phone.publishing import live_plan
+from tests.e2e.servers import LIVEKIT, REDIS, LiveKitServer, Process, Redis
+from tests.e2e.workers import ROOT, Worker, product_environment
+
+STOCK_PROMPT_SECONDS = 4.0
+LINES = 40
+"""Calls that the worker may answer at once: more than are ever placed."""
+
+QUIET_SECONDS = 0.5
+QUIET_SHARE = 0.08
+"""The share of a core below which a process has nothing to do but to wait."""
+
+SETTLES_SECONDS = 60.0
+
+
+@dataclass
+class Usage:
+    """Seconds of CPU used so far."""
+
+    worker: float
+    server: float
+    callers: float
+
+    def since(self, before: Usage, seconds: float) -> Usage:
+        """Shares of a core between `before` and now, `seconds` later."""
+        return Usage(
+            (self.worker - before.worker) / seconds,
+            (self.server - before.server) / seconds,
+            (self.callers - before.callers) / seconds,
+        )
+
+
+class Stage:
+    """Everything that runs during a measurement."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._started: list[Process] = []
+        self._callers: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Render the demo clinic's prompts, and start servers, worker and callers."""
+        beginnings = self._folder / "beginnings.npz"
+        hearing.keep(asyncio.run(self._render()), beginnings)
+        redis = self._add(Redis(self._folder))
+        self.livekit = self._add(LiveKitServer(self._folder, redis))
+        worker = self._add(Worker(self._folder, self.livekit, WORKER_CALLS=LINES))
+        worker.ready()
+        self._worker = psutil.Process(worker.popen.pid)
+        self._server = psutil.Process(self.livekit.popen.pid)
+        self._callers = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.livekit.callers", str(beginnings)],
+            cwd=ROOT,
+            env=os.environ | self.livekit.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.settle()
+
+    def start_stock(self) -> None:
+        """Start the opponent's worker beside ours."""
+        environment = product_environment(self._folder) | self.livekit.environment
+        stock = Process(
+            [sys.executable, "-m", "benchmarks.livekit.stock", str(self._folder)],
+            self._folder / "stock.log",
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._add(stock).wait_until(lambda: "ready" in stock.written(), seconds=SETTLES_SECONDS)
+
+    def stop(self) -> None:
+        """End everything that was started, the last first."""
+        if self._callers is not None:
+            assert self._callers.stdin is not None
+            self._callers.stdin.close()
+            self._callers.wait(timeout=10)
+        for process in reversed(self._started):
+            process.stop()
+
+    def order(self, **what: Any) -> dict[str, Any]:
+        """Have the callers do something, and return what they measured. Raises RuntimeError when they are gone."""
+        assert self._callers is not None
+        assert self._callers.stdin is not None
+        assert self._callers.stdout is not None
+        print(json.dumps(what), file=self._callers.stdin, flush=True)
+        answer = self._callers.stdout.readline()
+        if not answer:
+            raise RuntimeError("the callers' process ended")
+        result: dict[str, Any] = json.loads(answer)
+        return result
+
+    def usage(self) -> Usage:
+        """The CPU that worker (with its job processes), livekit-server and callers have used."""
+        return Usage(
+            worker=sum(cpu_of(process) for process in self._family()),
+            server=cpu_of(self._server),
+            callers=self.order(do="cpu")["cpu"],
+        )
+
+    def measured(self, act: Callable[[], Any]) -> tuple[Any, Usage]:
+        """What `act` returns, and the shares of a core that were used meanwhile."""
+        before, began = self.usage(), time.perf_counter()
+        result = act()
+        return result, self.usage().since(before, time.perf_counter() - began)
+
+    def memory_per_call(self) -> list[float]:
+        """The PSS of each job process that is in a call, in bytes: those that have sockets for audio."""
+        return [
+            float(process.memory_full_info().pss)
+            for process in self._worker.children(recursive=True)
+            if process.net_connections("udp")
+        ]
+
+    def settle(self) -> None:
+        """Return when the worker has ended its calls and has warm processes again."""
+        until = time.monotonic() + SETTLES_SECONDS
+        while time.monotonic() < until:
+            before = sum(cpu_of(process) for process in self._family())
+            time.sleep(QUIET_SECONDS)
+            after = sum(cpu_of(process) for process in self._family())
+            if 0 <= after - before < QUIET_SHARE * QUIET_SECONDS:
+                return
+
+    def _family(self) -> list[psutil.Process]:
+        return [self._worker, *self._worker.children(recursive=True)]
+
+    def _add(self, process: Any) -> Any:
+        self._started.append(process)
+        return process
+
+    async def _render(self) -> dict[str, hearing.Samples]:
+        loaded = await asyncio.to_thread(live_plan, NUMBER)
+        assert loaded is not None
+        plan, now = loaded.plan, datetime.now(UTC)
+        store = prompt_store(self._folder / "prompts")
+        await asyncio.to_thread(store.render, plan)
+        utterances = {
+            "menu": wording.menu_prompt(plan, plan.menu_at(now), "en", keys=True),
+            "hours": wording.office_hours(plan, "en", now),
+        }
+        sounds = {
+            name: b"".join(
+                [bytes(frame.data.cast("B")) async for frame in store.audio(utterance, "en")]
+            )
+            for name, utterance in utterances.items()
+        }
+        store.close()
+        for turn, name in enumerate(("menu", "hours")):
+            sound = (sounds[name] * 4)[: int(STOCK_PROMPT_SECONDS * pcm.BYTES_PER_SECOND)]
+            sounds[f"stock {turn}"] = sound
+            (self._folder / f"stock-{turn}.pcm").write_bytes(sound)
+        return {name: hearing.beginning(sound, pcm.SAMPLE_RATE) for name, sound in sounds.items()}
+
+
+def cpu_of(process: psutil.Process) -> float:
+    """Seconds of CPU that `process` has used; none when it is gone."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    return 0.0
+
+
+@contextlib.contextmanager
+def running() -> Iterator[Stage]:
+    """A stage, on a directory that is thrown away. Raises SystemExit where a server is not installed."""
+    if not REDIS or not LIVEKIT:
+        raise SystemExit("redis-server and livekit-server are needed: scripts/livekit_tools.py installs them.")
+    with tempfile.TemporaryDirectory(prefix="clinic-bench-livekit-") as folder:
+        stage = Stage(Path(folder))
+        try:
+            stage.start()
+            yield stage
+        finally:
+            stage.stop()
