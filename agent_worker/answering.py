@@ -217,6 +217,7 @@ async def _turn_away(line: Line, desk: Desk) -> None:
     answered_at = datetime.now(UTC)
     known = await in_database(line_dialled, line.dialled)
     speaking = Utterance((Part(default_wording(NO_PLAN_LANGUAGE)["no_plan"]),))
+    await line.opened()
     async for frame in desk.prompts.audio(speaking, NO_PLAN_LANGUAGE):
         await line.audio_output.capture_frame(frame)
     line.audio_output.flush()

@@ -53,5 +53,8 @@ class Line(Protocol):
     def listen(self, wanted: bool) -> None:
         """Begin or stop receiving the caller's audio. Before the first call nothing is received."""
 
+    async def opened(self) -> None:
+        """Return when the caller can hear what is said, or after as long as one may wait for that."""
+
     async def hang_up(self) -> None:
         """Let queued audio play out, then close the line. Harmless when it is closed already."""

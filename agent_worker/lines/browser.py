@@ -196,6 +196,9 @@ class BrowserLine:
             self._listening = wanted
             self.outbox.tell({"type": "listen", "on": wanted})
 
+    async def opened(self) -> None:
+        """A socket is open from the start."""
+
     async def hang_up(self) -> None:
         """Let queued audio play out, then close the socket with 1000. Harmless when it is closed already."""
         if not self._gone:

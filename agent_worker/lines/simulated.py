@@ -168,6 +168,9 @@ class SimulatedLine:
     def listen(self, wanted: bool) -> None:
         """Nothing to hear: what a simulated caller says arrives as text."""
 
+    async def opened(self) -> None:
+        """A script listens from the start."""
+
     async def hang_up(self) -> None:
         self._over = True
 
