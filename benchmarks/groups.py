@@ -48,9 +48,7 @@ def keys(extent: Extent) -> list[Row]:
         stalled = await questions.key_while_the_model_stalls(extent.keys // 2)
         return [
             timing("one key → decision", one_key, limits_ms={99: 10}, stock=stock_one_key),
-            timing(
-                "key during a 2 s prompt → decision", cut.decisions, limits_ms={99: 10}, stock=stock_cut
-            ),
+            timing("key during a 2 s prompt → decision", cut.decisions, limits_ms={99: 10}, stock=stock_cut),
             timing(
                 "key during a 2 s prompt → silence",
                 cut.silences,
@@ -152,9 +150,7 @@ def line(extent: Extent) -> list[Row]:
     load = embedded.measure(rounds=extent.rounds, keys=extent.keys_per_caller)
     per_call = load.bytes_per_call / 1e6
     return [
-        timing(
-            "20 callers at the same moment: connect → first audio", load.together, limits_ms={95: 150}
-        ),
+        timing("20 callers at the same moment: connect → first audio", load.together, limits_ms={95: 150}),
         timing("20 callers within 2 s: connect → first audio", load.arriving, limits_ms={95: 150}),
         timing("20 callers pressing keys: key → next prompt", load.next_prompt, limits_ms={95: 50}),
         Row(

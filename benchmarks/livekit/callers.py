@@ -1,15 +1,15 @@
 """Callers of a livekit-server, in a process of their own: `python -m benchmarks.livekit.callers BEGINNINGS < orders`.
 
-Where to call is in LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET; `BEGINNINGS` is a file of `hearing.keep`. Each
-caller is a SIP-kind participant with a microphone that is never quiet. Each line of the input is one order as JSON, each
-line of the output its result; times in seconds. A caller who hears nothing in time has no sample.
+Where to call is in LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET; `BEGINNINGS` is a file of `hearing.keep`.
+Each caller is a SIP-kind participant with a microphone that is never quiet. Each line of the input is one order as
+JSON, each line of the output its result; times in seconds. A caller who hears nothing in time has no sample.
 
 | order | result |
 |---|---|
 | `{"do": "dial", "callers": 10}` | `first_prompt`: the moment before joining the room → first audible frame, of each |
 | `{"do": "press", "keys": 30}` | each of them: `next_prompt`: key → the next prompt's first audible frame |
-| `{"do": "press_stock", "keys": 4}` | the same with the stock task, which is dialled by `dial_stock` |
-| `{"do": "hold", "callers": 5}` | `answered`: so many more callers, who listen to nothing and ask for the menu now and then |
+| `{"do": "dial_stock", "callers": 4}`, `{"do": "press_stock", "keys": 5}` | the same with the stock task |
+| `{"do": "hold", "callers": 5}` | `answered`: so many more callers, who only ask for the menu now and then |
 | `{"do": "cpu"}` | `cpu`: seconds of CPU that this process has used |
 | `{"do": "hang_up"}` | nothing: all are gone |
 """

@@ -1,4 +1,4 @@
-"""What a measurement needs: Redis, livekit-server, a worker, the stock opponent's worker, and the process of the callers."""
+"""What a measurement needs: Redis, livekit-server, a worker, the opponent's worker, and the process of the callers."""
 
 from __future__ import annotations
 
@@ -83,18 +83,22 @@ class Stage:
         )
         self.settle()
 
-    def start_stock(self) -> None:
-        """Start the opponent's worker beside ours."""
-        environment = product_environment(self._folder) | self.livekit.environment
+    @contextlib.contextmanager
+    def stock(self) -> Iterator[None]:
+        """The opponent's worker runs beside ours."""
         stock = Process(
             [sys.executable, "-m", "benchmarks.livekit.stock", str(self._folder)],
             self._folder / "stock.log",
             cwd=ROOT,
-            env=environment,
+            env=product_environment(self._folder) | self.livekit.environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._add(stock).wait_until(lambda: "ready" in stock.written(), seconds=SETTLES_SECONDS)
+        try:
+            stock.wait_until(lambda: "ready" in stock.written(), seconds=SETTLES_SECONDS)
+            yield
+        finally:
+            stock.stop()
 
     def stop(self) -> None:
         """End everything that was started, the last first."""
@@ -116,6 +120,25 @@ class Stage:
             raise RuntimeError("the callers' process ended")
         result: dict[str, Any] = json.loads(answer)
         return result
+
+    def dial(self, callers: int) -> list[float]:
+        """Have so many callers call at once. Returns room → first prompt of each, in seconds."""
+        samples: list[float] = self.order(do="dial", callers=callers)["first_prompt"]
+        return samples
+
+    def press(self, keys: int) -> list[float]:
+        """Have each of them press so many keys. Returns key → next prompt of each, in seconds."""
+        samples: list[float] = self.order(do="press", keys=keys)["next_prompt"]
+        return samples
+
+    def hold(self, callers: int) -> None:
+        """Have so many more callers call and stay."""
+        self.order(do="hold", callers=callers)
+
+    def hang_up(self) -> None:
+        """End all calls; returns when the worker is ready for the next ones."""
+        self.order(do="hang_up")
+        self.settle()
 
     def usage(self) -> Usage:
         """The CPU that worker (with its job processes), livekit-server and callers have used."""
@@ -167,9 +190,7 @@ class Stage:
             "hours": wording.office_hours(plan, "en", now),
         }
         sounds = {
-            name: b"".join(
-                [bytes(frame.data.cast("B")) async for frame in store.audio(utterance, "en")]
-            )
+            name: b"".join([bytes(frame.data.cast("B")) async for frame in store.audio(utterance, "en")])
             for name, utterance in utterances.items()
         }
         store.close()
@@ -192,7 +213,9 @@ def cpu_of(process: psutil.Process) -> float:
 def running() -> Iterator[Stage]:
     """A stage, on a directory that is thrown away. Raises SystemExit where a server is not installed."""
     if not REDIS or not LIVEKIT:
-        raise SystemExit("redis-server and livekit-server are needed: scripts/livekit_tools.py installs them.")
+        raise SystemExit(
+            "redis-server and livekit-server are needed: scripts/livekit_tools.py installs them."
+        )
     with tempfile.TemporaryDirectory(prefix="clinic-bench-livekit-") as folder:
         stage = Stage(Path(folder))
         try:

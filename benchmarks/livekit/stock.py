@@ -1,8 +1,8 @@
 """The opponent on the same livekit-server: `python -m benchmarks.livekit.stock FOLDER`.
 
-A worker as livekit-agents' documentation writes it, with one stock `GetDtmfTask` after the other and a model and a voice
-that answer at once. FOLDER holds its two prompts, which it says by turns: stock-0.pcm and stock-1.pcm. Where to serve is
-in LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET.
+A worker as livekit-agents' documentation writes it, with one stock `GetDtmfTask` after the other and a model and a
+voice that answer at once. FOLDER holds its two prompts, which it says by turns: stock-0.pcm and stock-1.pcm. Where to
+serve is in LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET.
 """
 
 from __future__ import annotations

@@ -200,11 +200,14 @@ class Telephone:
 class Server(Protocol):
     """Where to call, and what proves that one may."""
 
-    key: str
-    secret: str
-
     @property
     def url(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def secret(self) -> str: ...
 
 
 class Telephones:

@@ -1,0 +1,58 @@
+"""`python -m benchmarks.livekit [--quick] [--only GROUP …]`: one table, and var/benchmarks-livekit.json."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+import os
+import sys
+from pathlib import Path
+
+import django
+from django.core.management import call_command
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+django.setup()
+
+# From here on there are models, which these modules name.
+from benchmarks.livekit.groups import GROUPS, Extent  # noqa: E402
+from benchmarks.livekit.stage import running  # noqa: E402
+from benchmarks.results import Row, report  # noqa: E402
+from clinic.models import Clinic  # noqa: E402
+
+OUTPUT = Path(__file__).resolve().parents[2] / "var" / "benchmarks-livekit.json"
+
+
+def main() -> int:
+    """Measure, print, and return 1 when a target was missed."""
+    arguments = parsed()
+    prepare()
+    extent = Extent.quick() if arguments.quick else Extent()
+    rows: list[Row] = []
+    with running() as stage:
+        for name, group in GROUPS.items():
+            if not arguments.only or name in arguments.only:
+                print(f"measuring {name} …", file=sys.stderr, flush=True)
+                rows += group(stage, extent)
+    return report(rows, OUTPUT, quick=arguments.quick)
+
+
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.livekit", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few repetitions: to see that everything runs")
+    parser.add_argument("--only", nargs="+", choices=tuple(GROUPS), help="these groups alone")
+    return parser.parse_args()
+
+
+def prepare() -> None:
+    """A database that is thrown away, with the demo clinic, which is open whatever the time is."""
+    logging.disable(logging.WARNING)
+    call_command("migrate", verbosity=0)
+    call_command("seed_demo", stdout=io.StringIO())
+    Clinic.objects.update(switch="open")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
