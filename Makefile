@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 .PHONY: help run livekit test e2e lint bench bench-livekit clean environment
 
 help: ## Show what there is
-	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
 
 run: ## Start the demo clinic at http://127.0.0.1:8000 (another port: PORT=8010 make run)
 	@python="$$(scripts/find-python)" && "$$python" scripts/check_port.py && \
@@ -32,11 +32,11 @@ e2e: environment ## Only the calls over a real livekit-server, Redis and workers
 lint: environment ## Check style, types, templates, migrations and import rules
 	@scripts/lint
 
-bench-livekit: environment ## Measure calls over a real livekit-server, beside the stock library (installs it where missing)
-	@$(PYTHON) scripts/livekit_tools.py && $(PYTHON) -m benchmarks.livekit $(ARGS)
-
 bench: environment ## Measure keys, calls and typing, beside the stock library
 	@$(PYTHON) -m benchmarks
+
+bench-livekit: environment ## Measure calls over a real livekit-server and worker (installs it where it is missing)
+	@$(PYTHON) scripts/livekit_tools.py && $(PYTHON) -m benchmarks.livekit $(ARGS)
 
 environment:
 	@python="$$(scripts/find-python)" && "$$python" scripts/environment.py test

@@ -237,6 +237,7 @@ async def _turn_away(line: Line, desk: Desk) -> None:
     log.error("a call could not be answered: nothing is published for the number that was dialled")
     answered_at = datetime.now(UTC)
     speaking = Utterance((Part(default_wording(NO_PLAN_LANGUAGE)["no_plan"]),))
+    await line.opened()
     async for frame in desk.prompts.audio(speaking, NO_PLAN_LANGUAGE):
         await line.audio_output.capture_frame(frame)
     line.audio_output.flush()

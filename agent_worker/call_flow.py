@@ -77,6 +77,7 @@ class CallFlow(Agent):
 
     async def run(self) -> None:
         """The call."""
+        await self.conversation.line.opened()
         if self.all_lines_busy:
             await self.busy()
             return

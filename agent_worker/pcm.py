@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 
 from livekit import rtc
@@ -14,7 +15,7 @@ SECONDS_PER_CHARACTER = 0.065
 """How long a character takes to be said, about: 15 characters a second, a calm speaker's pace."""
 
 
-def seconds_of(pcm: bytes) -> float:
+def seconds_of(pcm: bytes | mmap.mmap) -> float:
     """How long `pcm` plays."""
     return len(pcm) / BYTES_PER_SECOND
 
@@ -29,7 +30,7 @@ def silence(seconds: float) -> bytes:
     return bytes(round(seconds * SAMPLE_RATE) * SAMPLE_BYTES)
 
 
-def frames(pcm: bytes, seconds: float) -> Iterator[rtc.AudioFrame]:
+def frames(pcm: bytes | mmap.mmap, seconds: float) -> Iterator[rtc.AudioFrame]:
     """`pcm` in frames of `seconds` each; the last one may be shorter."""
     size = round(seconds * SAMPLE_RATE) * SAMPLE_BYTES
     for start in range(0, len(pcm), size):

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import mmap
 import tempfile
 import threading
 import time
@@ -40,6 +41,12 @@ ON_THE_SPOT_SECONDS = 2.0
 """How long a caller waits for a prompt that was not rendered ahead, before going on without it."""
 
 MEMORY_BYTES = 64 * 1024 * 1024
+MEMORY_CLIPS = 400
+"""Each clip in memory holds a file open, of which a process may have about a thousand."""
+
+Sound = bytes | mmap.mmap
+"""24 kHz PCM: rendered just now, or on disk and mapped, so that all job processes share one copy of it."""
+
 TOUCH_AFTER = timedelta(days=1)
 KEPT_UNUSED = timedelta(days=60)
 
@@ -93,7 +100,7 @@ class PromptStore:
         self._ahead = ahead
         self._on_the_spot_seconds = on_the_spot_seconds
         self._memory = _Memory(memory_bytes)
-        self._rendering: dict[tuple[str, str], Future[bytes]] = {}
+        self._rendering: dict[tuple[str, str], Future[Sound]] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="prompts")
@@ -104,7 +111,7 @@ class PromptStore:
         # All missing parts are begun before the first is waited for.
         clips = [(part, self._clip(part, language)) for part in utterance.parts]
         for part, clip in clips:
-            sound = clip if isinstance(clip, bytes) else await self._in_time(part, clip)
+            sound = await self._in_time(part, clip) if isinstance(clip, Future) else clip
             for frame in pcm.frames(sound, FRAME_SECONDS):
                 yield frame
 
@@ -140,7 +147,7 @@ class PromptStore:
         for threads in (self._threads, self._background):
             threads.shutdown(wait=False, cancel_futures=True)
 
-    def _clip(self, part: Part, language: str) -> bytes | Future[bytes]:
+    def _clip(self, part: Part, language: str) -> Sound | Future[Sound]:
         """The sound of `part` if it is in memory, else the promise of it."""
         language = part.language or language
         key = (language, part.text)
@@ -153,7 +160,7 @@ class PromptStore:
         future.add_done_callback(lambda _: self._rendering.pop(key, None))
         return future
 
-    async def _in_time(self, part: Part, clip: Future[bytes]) -> bytes:
+    async def _in_time(self, part: Part, clip: Future[Sound]) -> Sound:
         try:
             # Shielded: others may wait for the same clip, and the next call is glad of it.
             return await asyncio.wait_for(
@@ -167,17 +174,18 @@ class PromptStore:
         sound = self._memory.get((part.language or language, part.text))
         return pcm.reading_time(part.text) if sound is None else pcm.seconds_of(sound)
 
-    def _load(self, part: Part, language: str) -> bytes:
+    def _load(self, part: Part, language: str) -> Sound:
         """From disk, or rendered by the local voice. Blocks."""
         key = (language, part.text)
-        sound = self._from_disk(part.text, language)
+        sound: Sound | None = self._from_disk(part.text, language)
         if sound is None:
             if self._local is None:
                 raise CannotSpeak("this machine has no voice")
-            sound = self._local.render(part.text, language)
+            rendered = self._local.render(part.text, language)
             if part.sensitive:
-                return sound
-            self._to_disk(self._local, part.text, language, sound)
+                return rendered
+            self._to_disk(self._local, part.text, language, rendered)
+            sound = self._from_disk(part.text, language) or rendered
         self._memory.put(key, sound)
         return sound
 
@@ -202,20 +210,25 @@ class PromptStore:
                 return True
         return False
 
-    def _from_disk(self, text: str, language: str) -> bytes | None:
+    def _from_disk(self, text: str, language: str) -> mmap.mmap | None:
         for voice in filter(None, (self._ahead, self._local)):
             if (sound := self._read(self._path(voice, text, language))) is not None:
                 return sound
         return None
 
-    def _read(self, path: Path) -> bytes | None:
+    def _read(self, path: Path) -> mmap.mmap | None:
         try:
-            sound = path.read_bytes()
+            with path.open("rb") as file:
+                # Clips are replaced as a whole and never written in place: what is mapped stays as it is.
+                sound = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             if time.time() - path.stat().st_mtime > TOUCH_AFTER.total_seconds():
                 path.touch()
-        except OSError:
+        except (OSError, ValueError):
+            # An empty file cannot be mapped.
             return None
-        return sound if sound and len(sound) % pcm.SAMPLE_BYTES == 0 else None
+        # In the machine's memory before it is played: nobody waits for a disk in the middle of a sentence.
+        sound.madvise(mmap.MADV_WILLNEED)
+        return sound if len(sound) % pcm.SAMPLE_BYTES == 0 else None
 
     def _to_disk(self, voice: Voice, text: str, language: str, sound: bytes) -> None:
         path = self._path(voice, text, language)
@@ -235,24 +248,24 @@ class PromptStore:
 
 
 class _Memory:
-    """The clips used last, up to a number of bytes."""
+    """The clips used last, up to a number of bytes and of clips."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
-        self._clips: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._clips: OrderedDict[tuple[str, str], Sound] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: tuple[str, str]) -> bytes | None:
+    def get(self, key: tuple[str, str]) -> Sound | None:
         with self._lock:
             if key in self._clips:
                 self._clips.move_to_end(key)
             return self._clips.get(key)
 
-    def put(self, key: tuple[str, str], sound: bytes) -> None:
+    def put(self, key: tuple[str, str], sound: Sound) -> None:
         with self._lock:
             self._size += len(sound) - len(self._clips.pop(key, b""))
             self._clips[key] = sound
-            while self._size > self._limit:
+            while self._size > self._limit or len(self._clips) > MEMORY_CLIPS:
                 _, oldest = self._clips.popitem(last=False)
                 self._size -= len(oldest)

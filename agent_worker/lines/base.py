@@ -74,5 +74,8 @@ class Line(Protocol):
     def record(self, ear: Ear | None) -> None:
         """Let `ear` hear both sides from now on, whether a step listens or not; None: nobody any more."""
 
+    async def opened(self) -> None:
+        """Return when the caller can hear what is said, or after as long as one may wait for that."""
+
     async def hang_up(self) -> None:
         """Let queued audio play out, then close the line. Harmless when it is closed already."""

@@ -203,6 +203,9 @@ class BrowserLine:
         self._ear = self._speaker.ear = ear
         self._receive()
 
+    async def opened(self) -> None:
+        """A socket is open from the start."""
+
     async def hang_up(self) -> None:
         """Let queued audio play out, then close the socket with 1000. Harmless when it is closed already."""
         if not self._gone:

@@ -76,6 +76,7 @@ class RoomLine:
         self._identity = caller.identity
         self._screen = None if telephone else RoomScreen(ctx.room, caller.identity)
         self._speaker = speaker
+        self._publication: rtc.LocalTrackPublication | None = None
         self._microphone = RoomMicrophone()
         self.audio_input: AudioInput | None = self._microphone
         self.audio_output: AudioOutput = speaker
@@ -97,7 +98,7 @@ class RoomLine:
 
     @classmethod
     async def join(cls, ctx: JobContext, epoch: int = 1) -> RoomLine | None:
-        """Join this job's room, and return the line once its caller is there, connected and can hear us.
+        """Join this job's room, and return the line once its caller is there and connected.
 
         None when there is no caller, or none any more; the room is closed then. `epoch` is above 1 for an agent
         that goes on with the call of one that died.
@@ -127,8 +128,7 @@ class RoomLine:
                 rtc.ParticipantTrackPermission(participant_identity=caller.identity, allow_all=True)
             ],
         )
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(publication.wait_for_subscription(), HEARS_US_SECONDS)
+        line._publication = publication
         return line
 
     # What the call does with the line
@@ -165,6 +165,12 @@ class RoomLine:
         """Let `ear` hear both sides."""
         self._microphone.ear = self._speaker.ear = ear
         self._receive()
+
+    async def opened(self) -> None:
+        """Return when the caller's side has subscribed to our track, or after `HEARS_US_SECONDS`."""
+        if self._publication is not None and not self._gone:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._publication.wait_for_subscription(), HEARS_US_SECONDS)
 
     async def hang_up(self) -> None:
         """Let queued audio play out, then delete the room: the caller's telephone hears the line close."""

@@ -175,6 +175,9 @@ class SimulatedLine:
     def listen(self, wanted: bool) -> None:
         """Nothing to hear: what a simulated caller says arrives as text."""
 
+    async def opened(self) -> None:
+        """A script listens from the start."""
+
     def record(self, ear: Ear | None) -> None:
         """Of use only to a caller with a voice: `has_sound`."""
         self._speaker.ear = ear

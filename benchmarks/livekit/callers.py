@@ -8,10 +8,9 @@ JSON, each line of the output its result; times in seconds. A caller who hears n
 |---|---|
 | `{"do": "dial", "callers": 10}` | `first_prompt`: the moment before joining the room → first audible frame, of each |
 | `{"do": "press", "keys": 30}` | each of them: `next_prompt`: key → the next prompt's first audible frame |
-| `{"do": "press_stock", "keys": 4}` | the same with the stock task, which is dialled by `dial_stock` |
-| `{"do": "hold", "callers": 5}` | `answered`: so many more callers, who ask for the menu now and then |
+| `{"do": "dial_stock", "callers": 4}`, `{"do": "press_stock", "keys": 5}` | the same with the stock task |
+| `{"do": "hold", "callers": 5}` | `answered`: so many more callers, who only ask for the menu now and then |
 | `{"do": "cpu"}` | `cpu`: seconds of CPU that this process has used |
-| `{"do": "hang_up_pressing"}` | nothing: those who hold stay |
 | `{"do": "hang_up"}` | nothing: all are gone |
 """
 
@@ -98,23 +97,19 @@ class Caller:
     async def press_stock(self, keys: int) -> list[float]:
         """One key, each time 0.8 s into a prompt: the seconds until the next one. Two prompts come by turns."""
         samples = []
-        await self._ear.hears_begin(self._beginnings["stock 0"], within=PATIENCE_SECONDS)
+        await self._ear.began(self._beginnings["stock 0"], within=PATIENCE_SECONDS)
         for turn in range(1, keys + 1):
             await asyncio.sleep(STOCK_THINKS_SECONDS)
             with contextlib.suppress(TimeoutError):
                 samples.append(await self._until_heard("1", f"stock {turn % 2}"))
         return samples
 
-    async def hang_up(self) -> None:
-        if self._telephone is not None:
-            await self._telephone.hang_up()
-
     async def _until_heard(self, key: str, prompt: str) -> float:
         assert self._telephone is not None
         self._ear.forget()
         pressed_at = asyncio.get_running_loop().time()
         await self._telephone.press(key)
-        return await self._ear.hears_begin(self._beginnings[prompt], within=PATIENCE_SECONDS) - pressed_at
+        return await self._ear.began(self._beginnings[prompt], within=PATIENCE_SECONDS) - pressed_at
 
 
 class Crowd:
@@ -143,10 +138,6 @@ class Crowd:
                 return {"answered": sum([await self._hold() for _ in range(count)])}
             case {"do": "cpu"}:
                 return {"cpu": time.process_time()}
-            case {"do": "hang_up_pressing"}:
-                await asyncio.gather(*(caller.hang_up() for caller in self._callers))
-                self._callers = []
-                return {}
             case {"do": "hang_up"}:
                 for holding in self._holding:
                     holding.cancel()

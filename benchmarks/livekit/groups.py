@@ -1,181 +1,185 @@
-"""What is measured over a real livekit-server, group by group, and what each figure has to be."""
+"""What is measured on a real livekit-server, group by group, and what each figure has to be."""
 
 from __future__ import annotations
 
+import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.livekit.stage import Stage, Usage
-from benchmarks.results import Row, percentile, timing
+from benchmarks.results import Row, milliseconds, percentile, spread, timing
 
-TOGETHER = 10
+CROWD = 10
 HELD = 20
-STEPS = (1, 5, 10, 15, 20, 25, 30)
-GROWN = 1.5
-"""A key has become slow when its p95 is so many times that of a single caller."""
+LINGER_SECONDS = 2.0
+"""From the last call's answer to the measurement: greetings play, processes have come to rest."""
 
-MOST_CPU_PER_CALL = 0.04
-MOST_MEMORY_PER_CALL = 45e6
+GROWN = 1.5
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How often everything is repeated; times in seconds."""
+    """How often everything is repeated."""
 
+    keys: int = 200
     calls: int = 50
-    keys_per_call: int = 5
-    rounds: int = 5
-    keys_per_caller: int = 10
-    stock_keys: int = 10
-    keys_per_step: int = 40
+    crowds: int = 5
+    crowd_keys: int = 20
+    stock_callers: int = 4
+    stock_keys: int = 5
     held_seconds: float = 20.0
+    steps: tuple[int, ...] = (5, 10, 15, 20, 25, 30)
+    step_keys: int = 40
 
     @classmethod
     def quick(cls) -> Extent:
         """Enough to see that everything runs."""
         return cls(
+            keys=20,
             calls=5,
-            keys_per_call=3,
-            rounds=1,
-            keys_per_caller=4,
-            stock_keys=3,
-            keys_per_step=5,
-            held_seconds=5.0,
+            crowds=1,
+            crowd_keys=4,
+            stock_callers=2,
+            stock_keys=2,
+            held_seconds=4.0,
+            steps=(5, 10),
+            step_keys=8,
         )
 
 
-def alone(stage: Stage, extent: Extent) -> list[Row]:
-    """One caller after the other, and the stock task beside them."""
-    first_prompts: list[float] = []
-    keys: list[float] = []
-    for _ in range(extent.calls):
-        first_prompts += stage.order(do="dial", callers=1)["first_prompt"]
-        keys += stage.order(do="press", keys=extent.keys_per_call)["next_prompt"]
-        stage.order(do="hang_up")
-        stage.settle()
-    stage.start_stock()
-    stage.order(do="dial_stock", callers=1)
-    stock = stage.order(do="press_stock", keys=extent.stock_keys)["next_prompt"]
-    stage.order(do="hang_up")
-    stage.stop_stock()
+def keys(stage: Stage, extent: Extent) -> list[Row]:
+    """From a key that cuts a prompt to the next prompt in the caller's ear."""
+    stage.dial(1)
+    alone, usage = stage.measured(lambda: stage.press(extent.keys))
+    stage.hang_up()
+    stage.dial(CROWD)
+    crowd, crowd_usage = stage.measured(lambda: stage.press(extent.crowd_keys))
+    stage.hang_up()
+    with stage.stock():
+        stage.order(do="dial_stock", callers=extent.stock_callers)
+        stock = stage.order(do="press_stock", keys=extent.stock_keys)["next_prompt"]
+        stage.hang_up()
     return [
-        timing("1 caller: key → next prompt heard", keys, limits_ms={50: 75, 95: 130}, stock=stock),
-        unanswered("1 caller: keys that brought no prompt", extent.calls * extent.keys_per_call, keys),
-        timing("1 caller: joins the room → first prompt heard", first_prompts, limits_ms={95: 600}),
+        timing("1 caller: key → next prompt heard", alone, limits_ms={50: 75, 95: 130}, stock=stock),
+        _unheard("1 caller", extent.keys - len(alone)),
+        _cpu("1 caller pressing keys", usage),
+        timing(f"{CROWD} busy callers: key → next prompt heard", crowd, limits_ms={95: 200}),
+        _unheard(f"{CROWD} callers", CROWD * extent.crowd_keys - len(crowd)),
+        _cpu(f"{CROWD} callers pressing keys", crowd_usage),
     ]
 
 
-def together(stage: Stage, extent: Extent) -> list[Row]:
-    """Ten callers at once, all of them busy."""
-    first_prompts: list[float] = []
-    keys: list[float] = []
-    used: list[Usage] = []
-    for _ in range(extent.rounds):
-        first_prompts += stage.order(do="dial", callers=TOGETHER)["first_prompt"]
-        pressed, usage = stage.measured(lambda: stage.order(do="press", keys=extent.keys_per_caller))
-        keys += pressed["next_prompt"]
-        used.append(usage)
-        stage.order(do="hang_up")
-        stage.settle()
+def calls(stage: Stage, extent: Extent) -> list[Row]:
+    """From the moment at which a caller's side begins to join its room to the first prompt in the caller's ear."""
+    alone: list[float] = []
+    for _ in range(extent.calls):
+        alone += stage.dial(1)
+        stage.hang_up()
+    crowd: list[float] = []
+    for _ in range(extent.crowds):
+        crowd += stage.dial(CROWD)
+        stage.hang_up()
+    unanswered = extent.calls + CROWD * extent.crowds - len(alone) - len(crowd)
     return [
-        timing(f"{TOGETHER} callers: key → next prompt heard", keys, limits_ms={95: 200}),
-        unanswered(
-            f"{TOGETHER} callers: keys that brought no prompt",
-            extent.rounds * TOGETHER * extent.keys_per_caller,
-            keys,
+        timing("1 caller: room → first prompt heard", alone, limits_ms={95: 600}),
+        timing(f"{CROWD} callers at the same moment: room → first prompt heard", crowd, limits_ms={95: 1000}),
+        Row(
+            what="calls that heard nothing",
+            ours=str(unanswered),
+            target="0",
+            met=unanswered == 0,
+            figures={"unanswered": unanswered},
         ),
-        timing(
-            f"{TOGETHER} callers at the same moment: join → first prompt heard",
-            first_prompts,
-            limits_ms={95: 1000},
-        ),
-        cpu(f"{TOGETHER} callers pressing keys: CPU", used[-1]),
     ]
 
 
 def held(stage: Stage, extent: Extent) -> list[Row]:
-    """More and more calls that are held, and one caller who presses keys beside them."""
+    """What calls cost that are held, and how many there may be until a key takes half as long again."""
+    stage.dial(1)
+    base = stage.press(extent.step_keys)
+    limit = percentile(base, 95) * GROWN
     rows: list[Row] = []
-    slow_at: int | None = None
-    holding = 0
-    alone_p95 = 0.0
-    for step in STEPS:
-        # The caller who presses is one of them.
-        stage.order(do="hold", callers=step - 1 - holding)
-        holding = step - 1
-        if step == HELD:
-            rows += at_rest(stage, extent)
-        stage.order(do="dial", callers=1)
-        keys = stage.order(do="press", keys=extent.keys_per_step)["next_prompt"]
-        stage.order(do="hang_up_pressing")
-        p95 = percentile(keys, 95)
-        alone_p95 = alone_p95 or p95
-        rows.append(timing(f"{step} calls held: key → next prompt heard", keys, limits_ms={}))
-        if slow_at is None and p95 > GROWN * alone_p95:
-            slow_at = step
-    stage.order(do="hang_up")
-    stage.settle()
-    rows.append(
-        Row(
-            what="calls held when key → next prompt (p95) has grown by half",
-            ours=str(slow_at) if slow_at else f"more than {STEPS[-1]}",
-            figures={"calls": float(slow_at or STEPS[-1])},
-        )
+    reached, holding, grown_at = {1: base}, 0, 0
+    for count in extent.steps:
+        stage.hold(count - 1 - holding)
+        holding = count - 1
+        time.sleep(LINGER_SECONDS)
+        if count == min(HELD, extent.steps[-1]):
+            rows += _cost(stage, count, extent)
+        reached[count] = stage.press(extent.step_keys)
+        print(f"  {count} calls: {spread(milliseconds(reached[count]))}", file=sys.stderr, flush=True)
+        if not reached[count] or percentile(reached[count], 95) > limit:
+            grown_at = grown_at or count
+            if count >= HELD:
+                break
+    stage.hang_up()
+    summary = ", ".join(
+        f"{count}: {percentile(samples, 95) * 1000:.0f}" for count, samples in reached.items()
     )
+    rows += [
+        Row(
+            what="key → next prompt by calls held, p95 in ms",
+            ours=summary,
+            figures={f"p95_{count}": percentile(samples, 95) * 1000 for count, samples in reached.items()},
+        ),
+        Row(
+            what="calls held until that p95 has grown by half",
+            ours=str(grown_at) if grown_at else f"more than {max(reached)}",
+            figures={"calls": grown_at},
+        ),
+    ]
     return rows
 
 
-def at_rest(stage: Stage, extent: Extent) -> list[Row]:
-    """CPU and memory of the calls that are held now."""
+def _cost(stage: Stage, count: int, extent: Extent) -> list[Row]:
     _, usage = stage.measured(lambda: time.sleep(extent.held_seconds))
     memory = stage.memory_per_call()
-    calls = len(memory)
-    mean = sum(memory) / calls
-    per_call = usage.worker / calls
+    cpu, megabytes = usage.worker / count, statistics.mean(memory) / 1e6
     return [
-        cpu(f"{calls} calls held: CPU", usage),
         Row(
-            what=f"{calls} calls held: worker's CPU per call",
-            ours=f"{per_call:.1%} of a core",
-            target=f"≤ {MOST_CPU_PER_CALL:.0%}",
-            met=per_call <= MOST_CPU_PER_CALL,
-            figures={"share": per_call},
+            what=f"{count} calls held: answered",
+            ours=f"{len(memory)} of {count}",
+            target="all",
+            met=len(memory) == count,
+            figures={"calls": len(memory)},
         ),
         Row(
-            what=f"{calls} calls held: memory of a call's process (PSS)",
-            ours=f"{mean / 1e6:.1f} MB on average, {max(memory) / 1e6:.1f} at most",
-            target=f"≤ {MOST_MEMORY_PER_CALL / 1e6:.0f} MB",
-            met=mean <= MOST_MEMORY_PER_CALL,
-            figures={"mean": mean, "max": max(memory)},
+            what=f"{count} calls held: worker's CPU per call",
+            ours=f"{cpu:.1%} of a core",
+            target="≤ 4 %",
+            met=cpu <= 0.04,
+            figures={"share": cpu},
         ),
+        Row(
+            what=f"{count} calls held: PSS per call's process",
+            ours=f"{megabytes:.1f} MB (largest {max(memory) / 1e6:.1f})",
+            target="≤ 45 MB",
+            met=megabytes <= 45,
+            figures={"megabytes": megabytes, "largest": max(memory) / 1e6},
+        ),
+        _cpu(f"{count} calls held", usage),
     ]
 
 
-def unanswered(what: str, pressed: int, answered: list[float]) -> Row:
-    """A row for keys that were pressed and brought nothing."""
-    missing = pressed - len(answered)
+def _cpu(what: str, usage: Usage) -> Row:
     return Row(
-        what=what,
-        ours=f"{missing} of {pressed:,}",
+        what=f"CPU: {what}",
+        ours=f"worker {usage.worker:.0%}, livekit-server {usage.server:.0%} of a core"
+        f" (the callers' own process: {usage.callers:.0%})",
+        figures={"worker": usage.worker, "server": usage.server, "callers": usage.callers},
+    )
+
+
+def _unheard(who: str, count: int) -> Row:
+    return Row(
+        what=f"{who}: keys that brought no prompt",
+        ours=str(count),
         target="0",
-        met=missing == 0,
-        figures={"missing": missing},
+        met=count == 0,
+        figures={"unheard": count},
     )
 
 
-def cpu(what: str, used: Usage) -> Row:
-    """A row that tells whose CPU it was."""
-    return Row(
-        what=what,
-        ours=f"worker {used.worker:.0%}, livekit-server {used.server:.0%} of a core "
-        f"(the callers' own process: {used.callers:.0%})",
-        figures={"worker": used.worker, "server": used.server, "callers": used.callers},
-    )
-
-
-GROUPS: dict[str, Callable[[Stage, Extent], list[Row]]] = {
-    "alone": alone,
-    "together": together,
-    "held": held,
-}
+GROUPS: dict[str, Callable[[Stage, Extent], list[Row]]] = {"keys": keys, "calls": calls, "held": held}

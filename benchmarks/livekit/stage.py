@@ -1,4 +1,4 @@
-"""What a measurement needs: Redis, livekit-server, our worker and the stock opponent's, the process of the callers."""
+"""What a measurement needs: Redis, livekit-server, a worker, the opponent's worker, and the process of the callers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 
@@ -26,8 +26,6 @@ from phone import wording
 from phone.publishing import live_plan
 from tests.e2e.servers import LIVEKIT, REDIS, LiveKitServer, Process, Redis
 from tests.e2e.workers import ROOT, Worker, product_environment
-
-Started = TypeVar("Started", bound=Process | Redis)
 
 STOCK_PROMPT_SECONDS = 4.0
 LINES = 40
@@ -62,7 +60,7 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._started: list[Process | Redis] = []
+        self._started: list[Process] = []
         self._callers: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -85,24 +83,22 @@ class Stage:
         )
         self.settle()
 
-    def start_stock(self) -> None:
-        """Start the opponent's worker beside ours."""
-        environment = product_environment(self._folder) | self.livekit.environment
+    @contextlib.contextmanager
+    def stock(self) -> Iterator[None]:
+        """The opponent's worker runs beside ours."""
         stock = Process(
             [sys.executable, "-m", "benchmarks.livekit.stock", str(self._folder)],
             self._folder / "stock.log",
             cwd=ROOT,
-            env=environment,
+            env=product_environment(self._folder) | self.livekit.environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._add(stock).wait_until(lambda: "ready" in stock.written(), seconds=SETTLES_SECONDS)
-        self._stock = stock
-
-    def stop_stock(self) -> None:
-        """End the opponent's worker: what follows is measured without it."""
-        self._started.remove(self._stock)
-        self._stock.stop()
+        try:
+            stock.wait_until(lambda: "ready" in stock.written(), seconds=SETTLES_SECONDS)
+            yield
+        finally:
+            stock.stop()
 
     def stop(self) -> None:
         """End everything that was started, the last first."""
@@ -124,6 +120,25 @@ class Stage:
             raise RuntimeError("the callers' process ended")
         result: dict[str, Any] = json.loads(answer)
         return result
+
+    def dial(self, callers: int) -> list[float]:
+        """Have so many callers call at once. Returns room → first prompt of each, in seconds."""
+        samples: list[float] = self.order(do="dial", callers=callers)["first_prompt"]
+        return samples
+
+    def press(self, keys: int) -> list[float]:
+        """Have each of them press so many keys. Returns key → next prompt of each, in seconds."""
+        samples: list[float] = self.order(do="press", keys=keys)["next_prompt"]
+        return samples
+
+    def hold(self, callers: int) -> None:
+        """Have so many more callers call and stay."""
+        self.order(do="hold", callers=callers)
+
+    def hang_up(self) -> None:
+        """End all calls; returns when the worker is ready for the next ones."""
+        self.order(do="hang_up")
+        self.settle()
 
     def usage(self) -> Usage:
         """The CPU that worker (with its job processes), livekit-server and callers have used."""
@@ -160,7 +175,7 @@ class Stage:
     def _family(self) -> list[psutil.Process]:
         return [self._worker, *self._worker.children(recursive=True)]
 
-    def _add(self, process: Started) -> Started:
+    def _add(self, process: Any) -> Any:
         self._started.append(process)
         return process
 
