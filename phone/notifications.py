@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.mail import send_mail
 from django.urls import reverse
 from django.utils.formats import date_format
+from kombu.exceptions import OperationalError as BrokerAway
 
 from phone.live import office_changed
 from phone.models import Request
@@ -26,8 +27,11 @@ def announce_requests(*, requests: Sequence[uuid.UUID]) -> None:
     priorities = list(new.values_list("priority", flat=True))
     if priorities:
         office_changed(new_requests=len(priorities), urgent=Request.Priority.URGENT in priorities)
-        # Without a broker the regular run of the same task sends the mail as soon as there is one again.
-        current_app.send_task("phone.tasks.mail_new_requests", retry=False)
+        try:
+            current_app.send_task("phone.tasks.mail_new_requests", retry=False)
+        except BrokerAway as error:
+            # The regular run of the same task sends the mail as soon as there is one again.
+            logger.warning("The mail about a new request waits for Redis (%s).", type(error).__name__)
 
 
 def mail_new_requests(*, now: datetime) -> int:

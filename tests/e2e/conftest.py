@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import TypeVar
@@ -21,9 +22,9 @@ from clinic.models import Clinic
 from phone.models import Call
 from phone.plan import PhonePlan
 from phone.publishing import live_plan
-from phone.wording import Utterance, say
+from phone.wording import Utterance, menu_prompt, say
 from tests.e2e.servers import LIVEKIT, REDIS, LiveKitServer, Redis
-from tests.e2e.telephone import Loudness, Telephones, loudness
+from tests.e2e.telephone import BEGINNING, Loudness, Telephone, Telephones, loudness
 from tests.e2e.workers import Worker
 from tests.services import require_service
 
@@ -31,6 +32,8 @@ T = TypeVar("T")
 
 NUMBER = "+12125550142"
 """The demo clinic's."""
+
+CALLER = "+15551234567"
 
 
 @pytest.fixture(scope="session")
@@ -116,6 +119,11 @@ class Voice:
         """The beginning of the clinic's sentence `key`."""
         return await self.of(say(self.plan, key, language), language=language, seconds=seconds)
 
+    async def menu(self) -> Loudness:
+        """The whole menu, as callers with keys hear it now."""
+        menu = self.plan.menu_at(datetime.now(UTC))
+        return await self.of(menu_prompt(self.plan, menu, "en", keys=True), seconds=60)
+
     async def of(self, utterance: Utterance, *, language: str = "en", seconds: float = 1.5) -> Loudness:
         """The beginning of `utterance`."""
         pieces = [
@@ -153,6 +161,20 @@ async def telephones_apart(apart: Apart) -> AsyncIterator[Telephones]:
     telephones = Telephones(apart.livekit)
     yield telephones
     await telephones.hang_up_all()
+
+
+async def at_the_menu(voice: Voice, telephones: Telephones, *, caller: str = CALLER) -> Telephone:
+    """A caller who has gone on to the menu."""
+    telephone = await telephones.dial(NUMBER, caller=caller)
+    await telephone.hears_voice(within=30)
+    telephone.begin()
+    await telephone.press("1")
+    await hears_the_menu(voice, telephone)
+    return telephone
+
+
+async def hears_the_menu(voice: Voice, caller: Telephone) -> None:
+    await caller.hears((await voice.menu())[:BEGINNING])
 
 
 async def in_database(function: Callable[[], T]) -> T:

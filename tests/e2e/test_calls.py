@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 
 import pytest
 from django.db.models import QuerySet
 
-from phone import wording
 from phone.models import Call, CallEvent, ConsentRecord, KeypadEntry, PhoneLine, PlanVersion
-from tests.e2e.conftest import NUMBER, Voice, calls_on_record, in_database
+from tests.e2e.conftest import CALLER, NUMBER, Voice, calls_on_record, hears_the_menu, in_database
 from tests.e2e.telephone import Telephone, Telephones
 
 pytestmark = pytest.mark.usefixtures("worker")
-CALLER = "+15551234567"
 
 
 async def rows(found: QuerySet[CallEvent] | QuerySet[KeypadEntry] | QuerySet[ConsentRecord]) -> list:  # type: ignore[type-arg]
@@ -37,8 +34,7 @@ async def test_a_caller_goes_by_keys_from_consent_to_the_receptionist(
     await caller.hears(await voice.saying("consent_question"), within=30)
     caller.begin()
     await caller.press("1")
-    menu = voice.plan.menu_at(datetime.now(UTC))
-    await caller.hears(await voice.of(wording.menu_prompt(voice.plan, menu, "en", keys=True)))
+    await hears_the_menu(voice, caller)
     caller.begin()
     await caller.press("1")
     await caller.hears(await voice.saying("id_question"))
@@ -47,7 +43,7 @@ async def test_a_caller_goes_by_keys_from_consent_to_the_receptionist(
     await caller.hears_voice(1.0)
     await caller.press("1")
     caller.begin()
-    await caller.hears(await voice.of(wording.say(voice.plan, "receptionist_intro", "en"), seconds=1.0))
+    await caller.hears(await voice.saying("receptionist_intro", seconds=1.0))
     await caller.hang_up()
 
     (call,) = await calls_on_record()

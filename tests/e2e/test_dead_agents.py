@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import psutil
@@ -13,14 +13,14 @@ import pytest
 from django.core.cache import cache
 from django.utils import timezone
 
-from phone import reconcile, wording
+from phone import reconcile
 from phone.livekit_settings import LiveKitEnvironment
 from phone.models import Call, CallEvent
-from tests.e2e.conftest import NUMBER, Apart, Voice, calls_on_record, in_database
+from tests.e2e.conftest import NUMBER, Apart, Voice, at_the_menu, calls_on_record, hears_the_menu, in_database
 from tests.e2e.telephone import Telephone, Telephones
-from tests.e2e.workers import Worker
 
-LOOKS_EVERY_SECONDS = 1.0
+LOOKS_EVERY_SECONDS = 3.0
+"""As CELERY_BEAT_SCHEDULE has it."""
 
 
 @pytest.fixture
@@ -49,35 +49,34 @@ async def reconciling(apart: Apart, settings: Any) -> AsyncIterator[None]:
         await asyncio.gather(looking, return_exceptions=True)
 
 
-def jobs_of(worker: Worker) -> list[psutil.Process]:
-    """The job processes of `worker`: what its fork server made."""
-    return [job for server in psutil.Process(worker.popen.pid).children() for job in server.children()]
-
-
-async def at_the_menu(voice: Voice, telephones: Telephones) -> Telephone:
-    caller = await telephones.dial(NUMBER)
-    await caller.hears_voice(within=30)
-    caller.begin()
-    await caller.press("1")
-    await hears_the_menu(voice, caller)
-    return caller
-
-
-async def hears_the_menu(voice: Voice, caller: Telephone, *, within: float = 15.0) -> None:
-    menu = voice.plan.menu_at(datetime.now(UTC))
-    await caller.hears(await voice.of(wording.menu_prompt(voice.plan, menu, "en", keys=True)), within=within)
+async def keeps_listening_to_the_menu(voice: Voice, caller: Telephone, *, until: asyncio.Event) -> None:
+    """Have the menu repeated, hearing it whole each time and without a gap, at least once and until then."""
+    menu = await voice.menu()
+    while True:
+        caller.begin()
+        await caller.press("*")
+        await caller.hears_without_a_gap(menu)
+        if until.is_set():
+            return
 
 
 @pytest.mark.usefixtures("patient")
-async def test_a_caller_whose_agent_is_killed_hears_another_one_and_goes_on(
+async def test_a_caller_whose_agent_is_killed_hears_another_one_and_the_others_hear_no_gap(
     voice: Voice, apart: Apart, telephones_apart: Telephones, settings: Any
 ) -> None:
     worker = await asyncio.to_thread(apart.start(WORKER_WARM=1).ready)
+    # The only one that waits for a call gets the first.
+    (agent,) = worker.jobs
     caller = await at_the_menu(voice, telephones_apart)
-    async with reconciling(apart, settings):
+    others = await asyncio.gather(
+        *(at_the_menu(voice, telephones_apart, caller=f"+1555123010{number}") for number in range(2))
+    )
+    goes_on = asyncio.Event()
+    async with reconciling(apart, settings), asyncio.TaskGroup() as listening:
+        for other in others:
+            listening.create_task(keeps_listening_to_the_menu(voice, other, until=goes_on))
         caller.begin()
-        for job in jobs_of(worker):
-            job.kill()
+        agent.kill()
         await caller.hears(await voice.saying("cut_off", seconds=1.0), within=60)
         await hears_the_menu(voice, caller)
         caller.begin()
@@ -85,13 +84,15 @@ async def test_a_caller_whose_agent_is_killed_hears_another_one_and_goes_on(
         await caller.hears_voice(1.0)
         await caller.hang_up()
         (call,) = await calls_on_record()
+        goes_on.set()
     assert (call.outcome, call.epoch, call.consent, call.served) == (
         "caller_hung_up",
         2,
         "given",
         "information",
     )
-    kinds = await in_database(lambda: list(CallEvent.objects.order_by("seq").values_list("kind", flat=True)))
+    events = CallEvent.objects.filter(call=call.pk).order_by("seq")
+    kinds = await in_database(lambda: list(events.values_list("kind", flat=True)))
     assert kinds.count("resumed") == kinds.count("call") == kinds.count("ended") == 1
     assert kinds[-1] == "ended"
 
@@ -101,9 +102,11 @@ async def test_a_caller_whose_agent_is_killed_and_for_whom_there_is_no_other_hea
 ) -> None:
     worker = await asyncio.to_thread(apart.start(WORKER_WARM=1).ready)
     caller = await at_the_menu(voice, telephones_apart)
-    jobs = psutil.Process(worker.popen.pid).children(recursive=True)
+    jobs = worker.jobs
     async with reconciling(apart, settings):
-        worker.popen.kill()
+        for job in jobs:
+            job.suspend()
+        worker.die()
         for job in jobs:
             job.kill()
         await caller.hears_the_line_close(within=30)
@@ -117,7 +120,7 @@ async def test_an_agent_that_was_only_stuck_leaves_the_call_to_its_follower(
 ) -> None:
     first = await asyncio.to_thread(apart.start(WORKER_WARM=1).ready)
     caller = await at_the_menu(voice, telephones_apart)
-    stuck = jobs_of(first)
+    stuck = first.jobs
     await asyncio.to_thread(apart.start(WORKER_WARM=1).ready)
     # So that the other worker gets the next job.
     first.tell_to_stop()

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
 from livekit import api
 
 from phone.line_sync import line_set_outbound_password, line_set_password
@@ -17,6 +19,7 @@ from phone.livekit_settings import LiveKitEnvironment
 from phone.models import PhoneLine
 from tests.e2e.servers import LiveKitServer
 from tests.phone.clinics import a_clinic
+from tests.phone.office import make_staff
 
 pytestmark = pytest.mark.django_db
 
@@ -181,7 +184,23 @@ def test_a_number_that_a_foreign_trunk_has_is_refused_and_nothing_is_half_made(
     assert line.trunk_id == line.dispatch_rule_id == ""
 
 
-@pytest.mark.parametrize(
+@pytest.fixture
+def office(client: Client) -> Client:
+    client.force_login(make_staff("mo", "view_phoneline", "change_phoneline"))
+    return client
+
+
+def test_the_page_of_phone_lines_says_what_the_server_refuses_and_nothing_is_half_made(
+    server: LiveKitServer, line: PhoneLine, office: Client
+) -> None:
+    foreign = make_trunk(server, NUMBER)
+    page = office.post(reverse("admin:phone_lines_sync"), follow=True).content.decode()
+    assert "Could not make the trunk" in page
+    assert "LiveKit says: Conflicting inbound SIP Trunks" in page
+    assert (trunks(server), rules(server)) == ([foreign], [])
+
+
+WRONG = pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [
         ("LIVEKIT_API_SECRET", "another secret of thirty-two letters", "does not accept our key"),
@@ -189,6 +208,9 @@ def test_a_number_that_a_foreign_trunk_has_is_refused_and_nothing_is_half_made(
         ("LIVEKIT_URL", "ws://127.0.0.1:1", "does not answer"),
     ],
 )
+
+
+@WRONG
 def test_a_wrong_setting_is_a_sentence(
     server: LiveKitServer, settings: Any, variable: str, value: str, sentence: str
 ) -> None:
@@ -197,3 +219,21 @@ def test_a_wrong_setting_is_a_sentence(
     with pytest.raises(CommandError, match=sentence):
         sync()
     settings.LIVEKIT = right
+
+
+@WRONG
+def test_a_wrong_setting_is_a_sentence_on_the_page_of_phone_lines(
+    server: LiveKitServer,
+    line: PhoneLine,
+    office: Client,
+    settings: Any,
+    variable: str,
+    value: str,
+    sentence: str,
+) -> None:
+    right = settings.LIVEKIT
+    settings.LIVEKIT = LiveKitEnvironment(**{**server.environment, variable: value})
+    assert sentence in office.get(reverse("admin:phone_phoneline_changelist")).content.decode()
+    assert sentence in office.post(reverse("admin:phone_lines_sync"), follow=True).content.decode()
+    settings.LIVEKIT = right
+    assert trunks(server) == []

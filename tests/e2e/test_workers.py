@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections import Counter
 
 import pytest
 
@@ -31,22 +32,26 @@ async def ended(worker: Worker) -> int:
     return await until(lambda: asyncio.to_thread(worker.popen.poll), seconds=20)
 
 
-async def test_callers_beyond_the_lines_hear_that_lines_are_busy_and_the_next_one_is_answered(
+async def test_of_twenty_callers_at_once_each_gets_one_of_ten_lines_or_hears_that_all_are_busy(
     voice: Voice, apart: Apart, telephones_apart: Telephones
 ) -> None:
-    await ready(apart.start(WORKER_CALLS=2, WORKER_WARM=3))
-    callers = await some_calls(telephones_apart, 2)
-    busy = await asyncio.gather(*(telephones_apart.dial(NUMBER) for _ in range(3)))
-    sentence = await voice.saying("busy")
-    await asyncio.gather(*(caller.hears(sentence) for caller in busy))
-    await asyncio.gather(*(caller.hears_the_line_close() for caller in busy))
-    await callers[0].hang_up()
-    calls = await calls_on_record(4)
-    assert sorted(call.outcome for call in calls) == ["busy", "busy", "busy", "caller_hung_up"]
-    callers[1].begin()
-    await callers[1].hears_voice()
+    await ready(apart.start(WORKER_CALLS=10))
+    sentences = {"the clinic": await voice.saying("emergency"), "busy": await voice.saying("busy")}
+
+    async def call(number: int) -> tuple[str, Telephone]:
+        # All of them within two seconds.
+        await asyncio.sleep(number / 10)
+        caller = await telephones_apart.dial(NUMBER, caller=f"+155512302{number:02}")
+        return await caller.hears_one_of(sentences, within=30), caller
+
+    calls = await asyncio.gather(*(call(number) for number in range(20)))
+    assert Counter(heard for heard, _ in calls) == {"the clinic": 10, "busy": 10}
+    await asyncio.gather(*(caller.hears_the_line_close() for heard, caller in calls if heard == "busy"))
+    await asyncio.gather(*(caller.hang_up() for _, caller in calls))
+    outcomes = Counter(call.outcome for call in await calls_on_record(20))
+    assert outcomes == {"busy": 10, "caller_hung_up": 10}
     next_one = await telephones_apart.dial(NUMBER)
-    await next_one.hears(await voice.saying("emergency"))
+    await next_one.hears(sentences["the clinic"])
 
 
 async def test_a_worker_told_to_stop_lets_live_calls_finish_and_takes_no_new_ones(
@@ -54,7 +59,7 @@ async def test_a_worker_told_to_stop_lets_live_calls_finish_and_takes_no_new_one
 ) -> None:
     worker = apart.start(WORKER_WARM=2)
     await ready(worker)
-    callers = await some_calls(telephones_apart, 2)
+    callers = await some_calls(telephones_apart, 5)
     # As a terminal's Ctrl-C and some supervisors do: to the whole process group.
     os.killpg(worker.popen.pid, signal.SIGTERM)
     await until(lambda: asyncio.to_thread(lambda: "Stopping" in worker.written() or None))
@@ -67,7 +72,7 @@ async def test_a_worker_told_to_stop_lets_live_calls_finish_and_takes_no_new_one
     assert not late.answered.is_set()
     await asyncio.gather(*(caller.hang_up() for caller in callers))
     assert await ended(worker) == 0
-    calls = await calls_on_record(2)
+    calls = await calls_on_record(5)
     assert {(call.outcome, call.ended_in_step) for call in calls} == {("caller_hung_up", "patient_id")}
 
 
@@ -95,20 +100,22 @@ async def test_a_worker_that_dies_takes_its_calls_along(
     worker = apart.start(WORKER_WARM=2)
     await ready(worker)
     callers = await some_calls(telephones_apart, 2)
-    worker.popen.kill()
+    worker.die()
     await asyncio.gather(*(caller.hears_the_line_close() for caller in callers))
     assert {call.outcome for call in await calls_on_record(2)} == {"failed"}
 
 
-async def test_two_workers_share_the_calls(voice: Voice, apart: Apart, telephones_apart: Telephones) -> None:
+async def test_two_workers_share_twenty_calls(
+    voice: Voice, apart: Apart, telephones_apart: Telephones
+) -> None:
     workers = [apart.start(WORKER_WARM=2) for _ in range(2)]
     await ready(*workers)
-    callers = await some_calls(telephones_apart, 6)
-    answered = [int(worker.state().get("active_jobs", 0)) for worker in workers]
-    assert sum(answered) == 6
+    callers = await some_calls(telephones_apart, 20)
+    answered = [int(worker.state()["active_jobs"]) for worker in workers]
+    assert sum(answered) == 20
     assert min(answered) >= 1
     await asyncio.gather(*(caller.hang_up() for caller in callers))
-    assert {call.outcome for call in await calls_on_record(6)} == {"caller_hung_up"}
+    assert {call.outcome for call in await calls_on_record(20)} == {"caller_hung_up"}
 
 
 @pytest.mark.parametrize(
