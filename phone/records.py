@@ -78,6 +78,7 @@ class ConsentDecided:
     covers_outside_processing: bool
     asked_at: datetime | None
     heard_to_end: bool
+    subject: str = "call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class RecordingBegan:
     id: uuid.UUID
     at: datetime
     consent: uuid.UUID
+    kind: str = "call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,10 @@ class LanguageChosen:
 
 @dataclass(frozen=True, slots=True)
 class RequestTaken:
-    """A request the caller left. Sent again under the same id when it is confirmed or completed: last one wins."""
+    """A request the caller left. Sent again under the same id when it is confirmed or completed: last one wins.
+
+    `voicemail` is the recording of the caller's message.
+    """
 
     call: uuid.UUID
     id: uuid.UUID
@@ -138,6 +143,7 @@ class RequestTaken:
     confirmed: bool
     due_at: datetime | None
     patient_id: int | None
+    voicemail: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
