@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from datetime import datetime
 from pathlib import Path
@@ -42,8 +43,8 @@ class MessageRecorder:
 
     @property
     def something_said(self) -> bool:
-        """Whether there is a voice in it."""
-        return self.voice_seconds >= SOMETHING_SAID_SECONDS
+        """Whether there is a voice in it, and on the disk."""
+        return self.voice_seconds >= SOMETHING_SAID_SECONDS and self.seconds > 0
 
     @property
     def seconds(self) -> float:
@@ -89,7 +90,9 @@ class MessageRecorder:
 
     def discard(self) -> None:
         """Take the file away. Call `end` before."""
-        self.path.unlink(missing_ok=True)
+        # What the disk does not give up goes when its row, which says that it is empty, is next looked at.
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
 
 
 def _decoded(path: Path) -> bytes:
