@@ -15,9 +15,9 @@ from agent_worker.lines.base import Line
 from agent_worker.pcm import SAMPLE_RATE
 from agent_worker.recorder import Recorder
 
-VOICE_LEVEL = 250.0
-"""From this level on (root mean square of 16 bit samples, −42 dBFS) a frame counts as a voice. A quiet telephone line
-lies below −50 dBFS."""
+VOICE_LEVEL = 120.0
+"""From this level on (root mean square of 16 bit samples, −49 dBFS) a frame counts as a voice. Too low: noise is kept
+for a message. Too high, and worse: what somebody said softly is lost."""
 
 SOMETHING_SAID_SECONDS = 0.5
 """Less of a voice than this is a click or a breath, and no message."""
