@@ -21,6 +21,7 @@ from agent_worker.patient_id import identify_caller
 from agent_worker.question import Answer
 from agent_worker.request import Wish, take_request
 from agent_worker.talking import talk, wish_for
+from agent_worker.voicemail import leave_message
 from phone import wording
 from phone.plan import MenuOption
 
@@ -143,6 +144,8 @@ class CallFlow(Agent):
                 return partial(self.receptionist, option.topic)
             case "appointment" | "callback":
                 return partial(self.request, Wish(option.action, topic=option.topic))
+            case "voicemail":
+                return partial(self.leave_message, option.topic)
             case "person":
                 return self.person
             case "urgent":
@@ -244,6 +247,12 @@ class CallFlow(Agent):
             await self.tell_office_number()
         await conversation.say(conversation.words("urgent_intro"))
         return partial(self.request, Wish("callback", priority="urgent"))
+
+    async def leave_message(self, topic: str = "") -> Step | None:
+        """A spoken message for the office; then the menu again, for a caller who stays."""
+        conversation = self.conversation
+        answer = await leave_message(conversation, topic=topic)
+        return self.menu if answer is None else self.after(answer)
 
     async def goodbye(self) -> Step | None:
         """The last words."""

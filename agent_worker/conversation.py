@@ -48,6 +48,8 @@ class Progress:
             return "failed"
         if self.busy:
             return "busy"
+        if any(request.voicemail for request in self.requests.values()):
+            return "voicemail"
         if self.requests:
             return "request_taken"
         if self.refused:

@@ -30,10 +30,12 @@ class CallRecording:
         self._line = line
         self._timeline = timeline
         self._clock = clock
-        self._folder = folder
+        self.folder = folder
+        """Where it records to."""
         self._recorder: Recorder | None = None
         self._running: uuid.UUID | None = None
         self._ran = False
+        self._consent: uuid.UUID | None = None
         self._ended: list[tuple[uuid.UUID, datetime, Recorder]] = []
 
     @property
@@ -48,16 +50,16 @@ class CallRecording:
 
     def begin(self, consent: uuid.UUID) -> None:
         """Record from now on, as this ConsentRecord permits, if the line gives sound. Harmless while it runs."""
-        if self._folder is None or not self._line.has_sound or self._recorder is not None:
+        if self.folder is None or not self._line.has_sound or self._recorder is not None:
             return
         at = self._clock.now() + AFTER_THE_ANSWER
         recording = uuid7(at)
         recorder = Recorder(
-            self._folder / f"{recording}.ogg",
+            self.folder / f"{recording}.ogg",
             after=AFTER_THE_ANSWER.total_seconds(),
             broken=self.stop,
         )
-        self._recorder, self._running = recorder, recording
+        self._recorder, self._running, self._consent = recorder, recording, consent
         self._line.record(recorder)
         self._timeline.recording_began(
             RecordingBegan(call=self._timeline.call, id=recording, at=at, consent=consent)
@@ -73,6 +75,12 @@ class CallRecording:
         self._ended.append((self._running, self._clock.now(), self._recorder))
         self._recorder = self._running = None
         self._timeline.recording("stopped")
+
+    def set_aside(self) -> uuid.UUID | None:
+        """Stop for something that is kept by itself. Returns the consent to `begin` again with, or None."""
+        consent = self._consent if self.running else None
+        self.stop()
+        return consent
 
     async def finish(self) -> None:
         """Stop, and return when the files are whole and their rows are on their way to the database."""

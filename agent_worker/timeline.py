@@ -204,6 +204,34 @@ class CallTimeline:
         self._tell("consent", "consent", fields)
         return consent
 
+    def message_consent(
+        self, *, language: str, wording: str, asked_at: datetime, heard_to_end: bool
+    ) -> uuid.UUID:
+        """The caller was told that a message is kept, and stayed. Changes nothing about the call's own consent.
+
+        Returns the id of its ConsentRecord.
+        """
+        at = self.clock.now()
+        consent = uuid7(at)
+        self._writer.put(
+            ConsentDecided(
+                call=self.call,
+                id=consent,
+                at=at,
+                decision="given",
+                how="stayed",
+                language=language,
+                wording=wording,
+                covers_recording=True,
+                covers_transcript=False,
+                covers_outside_processing=False,
+                asked_at=asked_at,
+                heard_to_end=heard_to_end,
+                subject="message",
+            )
+        )
+        return consent
+
     def recording_began(self, record: RecordingBegan) -> None:
         """The call is recorded from now on."""
         self._writer.put(record)

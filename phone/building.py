@@ -53,6 +53,7 @@ def build_plan(clinic: Clinic) -> plan.PhonePlan:
         wording=_wording(clinic),
         phrases={language: default_phrases(language) for language in clinic.languages},
         max_call_seconds=settings.max_call_seconds,
+        voicemail_seconds=settings.voicemail_seconds,
         calls_at_once=settings.calls_at_once,
     )
 

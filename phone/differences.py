@@ -84,7 +84,7 @@ def _settings(old: PhonePlan, new: PhonePlan) -> Iterator[Difference]:
         yield from _setting(row_field, getattr(old.consent, field), getattr(new.consent, field))
     for field in type(old.keypad).model_fields:
         yield from _setting(field, getattr(old.keypad, field), getattr(new.keypad, field))
-    for field in ("max_call_seconds", "calls_at_once", "main_menu", "closed_menu"):
+    for field in ("max_call_seconds", "voicemail_seconds", "calls_at_once", "main_menu", "closed_menu"):
         yield from _setting(field, getattr(old, field), getattr(new, field))
 
 

@@ -24,6 +24,7 @@ Action = Literal[
     "receptionist",
     "appointment",
     "callback",
+    "voicemail",
     "person",
     "urgent",
     "submenu",
@@ -133,6 +134,7 @@ class PhonePlan(Frozen):
     wording: dict[str, dict[str, str]] = {}
     phrases: dict[str, dict[str, tuple[str, ...]]] = {}
     max_call_seconds: int = 1800
+    voicemail_seconds: int = 180
     calls_at_once: int = 20
 
     def menu(self, name: str) -> Menu:

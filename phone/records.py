@@ -79,6 +79,7 @@ class ConsentDecided:
     asked_at: datetime | None
     heard_to_end: bool
     answer: str = ""
+    subject: str = "call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class RecordingBegan:
     id: uuid.UUID
     at: datetime
     consent: uuid.UUID
+    kind: str = "call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,10 @@ class LanguageChosen:
 
 @dataclass(frozen=True, slots=True)
 class RequestTaken:
-    """A request the caller left. Sent again under the same id when it is confirmed or completed: last one wins."""
+    """A request the caller left. Sent again under the same id when it is confirmed or completed: last one wins.
+
+    `voicemail` is the recording of the caller's message.
+    """
 
     call: uuid.UUID
     id: uuid.UUID
@@ -139,6 +144,7 @@ class RequestTaken:
     confirmed: bool
     due_at: datetime | None
     patient_id: int | None
+    voicemail: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

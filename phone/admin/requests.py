@@ -23,6 +23,7 @@ from clinic.access import RecordsAccess
 from clinic.languages import LANGUAGES
 from phone import services
 from phone.admin.lists import BoundedPaginator, ClinicFilter, DownloadMixin, at_clinic
+from phone.admin.players import players
 from phone.models import Request
 from phone.querysets import RequestQuerySet
 
@@ -140,6 +141,7 @@ class RequestAdmin(DownloadMixin, RecordsAccess, ModelAdmin):
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
+    change_form_outer_before_template = "admin/phone/request/message.html"
     actions = ("take_selected", "finish_selected", "reopen_selected", "download_csv", "download_xlsx")
     fieldsets = (
         (
@@ -186,7 +188,11 @@ class RequestAdmin(DownloadMixin, RecordsAccess, ModelAdmin):
             "show_save_and_continue": False,
             "show_save_and_add_another": False,
         }
-        return super().change_view(request, object_id, form_url, (extra_context or {}) | nothing_to_save)
+        context = (extra_context or {}) | nothing_to_save
+        row = self.get_object(request, object_id)
+        if row is not None and row.voicemail is not None:
+            context["players"] = players(request, [row.voicemail], since=row.voicemail.started_at)
+        return super().change_view(request, object_id, form_url, context)
 
     def take_view(self, request: HttpRequest, pk: Any) -> HttpResponse:
         """Take one request (POST)."""

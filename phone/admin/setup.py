@@ -204,7 +204,7 @@ class PhoneSettingsAdmin(SetupAdmin):
                 )
             },
         ),
-        ("Limits", {"fields": ("max_call_seconds", "calls_at_once")}),
+        ("Limits", {"fields": ("max_call_seconds", "voicemail_seconds", "calls_at_once")}),
     )
     conditional_fields = {
         "publish_at": "publish_mode == 'at'",

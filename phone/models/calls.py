@@ -53,6 +53,7 @@ class Call(models.Model):
         RECEPTIONIST = "receptionist", "Receptionist"
         TRANSFER = "transfer", "Transfer"
         REQUEST = "request", "Request"
+        VOICEMAIL = "voicemail", "Voicemail"
         GOODBYE = "goodbye", "Goodbye"
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -173,6 +174,10 @@ class ConsentRecord(Sealed):
         NOT_ASKED = "not_asked", "Not asked"
         WITHDRAWN = "withdrawn", "Withdrawn"
 
+    class Subject(models.TextChoices):
+        CALL = "call", "The call"
+        MESSAGE = "message", "A message after the tone"
+
     class How(models.TextChoices):
         KEYPAD = "keypad", "By key"
         VOICE = "voice", "By words"
@@ -182,6 +187,7 @@ class ConsentRecord(Sealed):
 
     id = models.UUIDField(primary_key=True, editable=False)
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="consents")
+    subject = models.CharField("about", max_length=8, choices=Subject, default=Subject.CALL)
     decision = models.CharField(max_length=12, choices=Decision)
     how = models.CharField(max_length=10, choices=How)
     language = models.CharField(max_length=8)
@@ -241,6 +247,14 @@ class Request(models.Model):
     topic = models.CharField(max_length=60, blank=True)
     note = models.TextField(blank=True)
     language = models.CharField(max_length=8)
+    voicemail = models.ForeignKey(
+        "phone.Recording",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="What the caller said after the tone.",
+    )
     confirmed = models.BooleanField(default=False, help_text="The caller heard it read back and agreed.")
     created_at = models.DateTimeField()
     due_at = models.DateTimeField(null=True, help_text="By when the caller was told the office would call.")

@@ -105,6 +105,11 @@ class PhoneSettings(models.Model):
         "what to do in an emergency is not published.",
     )
     max_call_seconds = models.PositiveIntegerField("longest call, in seconds", default=1800)
+    voicemail_seconds = models.PositiveSmallIntegerField(
+        "longest message, in seconds",
+        default=180,
+        validators=[MinValueValidator(10), MaxValueValidator(600)],
+    )
     calls_at_once = models.PositiveSmallIntegerField(
         "most calls at once", default=20, validators=[MaxValueValidator(200)]
     )
@@ -163,6 +168,7 @@ class MenuOption(models.Model):
         RECEPTIONIST = "receptionist", "Talk to the receptionist"
         APPOINTMENT = "appointment", "Take an appointment request"
         CALLBACK = "callback", "Take a call-back request"
+        VOICEMAIL = "voicemail", "Take a spoken message"
         PERSON = "person", "Reach a person"
         URGENT = "urgent", "Urgent: reach a person at once"
         SUBMENU = "submenu", "Go to another menu"

@@ -16,7 +16,13 @@ def recordings_add(began: Sequence[RecordingBegan]) -> None:
     if began:
         Recording.objects.bulk_create(
             [
-                Recording(id=record.id, call_id=record.call, consent_id=record.consent, started_at=record.at)
+                Recording(
+                    id=record.id,
+                    call_id=record.call,
+                    consent_id=record.consent,
+                    kind=record.kind,
+                    started_at=record.at,
+                )
                 for record in began
             ],
             ignore_conflicts=True,

@@ -32,6 +32,8 @@ from phone.services.recordings import recordings_add, recordings_end
 
 R = TypeVar("R")
 
+OF_THE_CALL = ConsentRecord.Subject.CALL
+
 
 @transaction.atomic
 def write_records(records: Sequence[Record]) -> None:
@@ -49,7 +51,7 @@ def write_records(records: Sequence[Record]) -> None:
     recordings_add(_of(RecordingBegan, records))
     recordings_end(_of(RecordingEnded, records))
     _put_requests(_of(RequestTaken, records))
-    _update_running({record.call: {"consent": record.decision} for record in consents})
+    _update_running({r.call: {"consent": r.decision} for r in consents if r.subject == OF_THE_CALL})
     _update_running({r.call: {"language": r.language} for r in _of(LanguageChosen, records)})
     _attach_patients(_of(PatientIdentified, records))
     for epoch, heartbeats in _last_heartbeats(records).items():
@@ -162,6 +164,7 @@ def _add_consents(consents: list[ConsentDecided]) -> None:
                     asked_at=record.asked_at,
                     answered_at=record.at,
                     heard_to_end=record.heard_to_end,
+                    subject=record.subject,
                 )
                 for record in consents
             ],
@@ -206,6 +209,7 @@ def _put_requests(taken: list[RequestTaken]) -> None:
             call_id=record.call,
             patient_id=record.patient_id if record.patient_id in patients else None,
             created_at=first[record.id].at,
+            voicemail_id=record.voicemail,
             **{name: getattr(record, name) for name in REQUEST_CONTENT},
         )
         for record in last.values()
@@ -217,7 +221,7 @@ def _put_requests(taken: list[RequestTaken]) -> None:
         transaction.on_commit(lambda: announce_requests(requests=[row.pk for row in new]), robust=True)
     changed = [row for pk, row in rows.items() if pk in known]
     if changed:
-        Request.objects.untaken().bulk_update(changed, [*REQUEST_CONTENT, "patient"])
+        Request.objects.untaken().bulk_update(changed, [*REQUEST_CONTENT, "patient", "voicemail"])
         transaction.on_commit(office_changed, robust=True)
 
 

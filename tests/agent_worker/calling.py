@@ -40,6 +40,8 @@ class Caller(SimulatedLine):
         self._news = asyncio.Event()
         self._position = 0
         self._humming: asyncio.Task[None] | None = None
+        self.silent = False
+        """Whether they say nothing, where they would hum."""
 
     def show(self, event: dict[str, Any]) -> None:
         self.events.append(event)
@@ -54,7 +56,8 @@ class Caller(SimulatedLine):
     async def _hum(self, ear: Ear) -> None:
         while True:
             await asyncio.sleep(HUM.size / 24_000)
-            ear.caller_said(HUM.tobytes(), 24_000)
+            if not self.silent:
+                ear.caller_said(HUM.tobytes(), 24_000)
 
     async def hears(self, words: str) -> None:
         """Wait for the prompt with these words; what was said before it is past."""

@@ -137,7 +137,9 @@ def test_what_a_dead_worker_left_is_stored_up_to_its_last_whole_page(call: Call)
     assert recording.ended_at == recording.started_at + timedelta(seconds=recording.seconds)
 
 
-@pytest.mark.parametrize("sound", [b"", FIVE_SECONDS[:60], b"no sound at all" * 50])
+@pytest.mark.parametrize(
+    "sound", [b"", FIVE_SECONDS[:60], b"no sound at all" * 50], ids=["nothing", "its head alone", "no sound"]
+)
 def test_a_recording_of_zero_length_is_empty(call: Call, sound: bytes) -> None:
     recording = make_recording(call, sound)
     assert not store(recording)

@@ -3,8 +3,8 @@ const NEEDED = {
   message: ["say"],
   target_menu: ["submenu"],
   language: ["language"],
-  topic: ["receptionist", "appointment", "callback"],
-  identify_first: ["receptionist", "appointment", "callback", "person"],
+  topic: ["receptionist", "appointment", "callback", "voicemail"],
+  identify_first: ["receptionist", "appointment", "callback", "voicemail", "person"],
 };
 
 function showNeededFields(option) {
