@@ -102,6 +102,7 @@ class CallFlow(Agent):
 
     async def start_again(self, language: str) -> Step | None:
         """From the greeting on in `language`: what was agreed to before may not have been understood."""
+        self.conversation.recording.stop()
         self.switch_language(language)
         del self._menus[1:]
         return self.welcome
@@ -159,6 +160,10 @@ class CallFlow(Agent):
                 self.switch_language(option.language)
                 await conversation.say(conversation.words("language_switched"))
                 return self.menu
+            case "stop_recording":
+                # The menu has withdrawn the consent: it knows how the caller chose.
+                await conversation.say(self.about_the_recording(), must_hear=True)
+                return self.menu
             case "hang_up":
                 return self.goodbye
 
@@ -186,6 +191,9 @@ class CallFlow(Agent):
                 return partial(self.start_again, ended.language)
             case "done":
                 return self.goodbye
+            case "unrecorded":
+                await self.conversation.say(self.about_the_recording(), must_hear=True)
+                return partial(self.receptionist, topic)
             case "silent":
                 return partial(self.help, silent=True)
         return partial(self.receptionist_by_keys, topic)
@@ -278,6 +286,13 @@ class CallFlow(Agent):
         conversation = self.conversation
         spoken = wording.phone_number(conversation.language, self.plan.clinic.office_number)
         await conversation.say(conversation.words("person_number", number=spoken))
+
+    def about_the_recording(self) -> wording.Utterance:
+        """That the recording has stopped; to a caller who never was recorded, that there is none."""
+        conversation = self.conversation
+        return conversation.words(
+            "recording_stopped" if conversation.recording.ever_ran else "recording_not_running"
+        )
 
     def office_hours(self) -> wording.Utterance:
         """The opening hours, generated from the plan and the clock."""

@@ -133,6 +133,36 @@ class Conversation:
         return any(phrases.is_emergency(table, text) for table in self.plan.phrases.values())
 
     @property
+    def consent_in_force(self) -> bool:
+        """Whether the caller's consent still permits something that they may want to end."""
+        return self.recording.running or self.timeline.transcript_allowed or self.outside_allowed
+
+    def wants_no_recording(self, text: str) -> bool:
+        """Whether `text`, in whichever of the clinic's languages, takes back a consent that is in force.
+
+        While consent is being asked for, the same words are an answer to that.
+        """
+        return (
+            self.consent_in_force
+            and self.progress.step != "consent"
+            and any(phrases.wants_no_recording(table, text) for table in self.plan.phrases.values())
+        )
+
+    def withdraw_consent(self, how: str) -> None:
+        """The caller, by `keypad` or `voice`, wants the recording to end: nothing is permitted from now on."""
+        self.recording.stop()
+        self.outside_allowed = False
+        self.timeline.consent(
+            decision="withdrawn",
+            how=how,
+            language=self.language,
+            wording="",
+            covers=(False, False, False),
+            asked_at=None,
+            heard_to_end=False,
+        )
+
+    @property
     def region(self) -> str:
         """The country (ISO 3166) whose numbers callers key without a country code."""
         return region_of(self.plan.clinic.office_number or self.line.dialled)

@@ -19,8 +19,8 @@ RATE = 24_000
 Whoever plays the file gets Opus's own 48 kHz (RFC 7845 section 5.1: the rate of the input is only noted)."""
 
 BITS_PER_SECOND = 48_000
-EFFORT = "2"
-"""Of 0 to 10, for the encoder. Above it speech gets no better to the ear, and a call costs more."""
+EFFORT = "0"
+"""Of 0 to 10, for the encoder: the least it can do is plenty for speech, and each call costs as little as can be."""
 
 PAGE_MICROSECONDS = "500000"
 """After so much sound a page is complete; the one before it has gone to the disk by then."""

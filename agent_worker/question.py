@@ -18,7 +18,7 @@ from livekit.agents.voice.speech_handle import SpeechHandle
 
 from agent_worker.conversation import Conversation
 from agent_worker.keypad import CallerInput, Collector, EntryRules, Outcome, Pressed, Verdict, Words
-from agent_worker.model_view import discreet
+from agent_worker.model_view import discreet, may_use_model
 from agent_worker.sealed import Sealed
 from agent_worker.speech import hearing_options
 from phone import phrases
@@ -192,7 +192,8 @@ class KeypadTask(AgentTask[Answer]):
                 self._decided(verdict, "keypad")
 
     def _hear_words(self, words: Words) -> None:
-        question, plan, language = self._question, self._conversation.plan, self._conversation.language
+        question, conversation = self._question, self._conversation
+        plan, language = conversation.plan, conversation.language
         known = plan.phrases[language]
         self._timeline.speech(self._step, discreet(words.text, language), sensitive=question.sensitive)
         self._silence()
@@ -200,6 +201,8 @@ class KeypadTask(AgentTask[Answer]):
         self._set_timer(None)
         if self._conversation.is_emergency(words.text):
             self._ask(self._conversation.words("emergency") + question.prompt)
+        elif conversation.wants_no_recording(words.text):
+            self._withdraw_consent()
         elif phrases.wants_person(known, words.text):
             self._note("accepted", "", "voice")
             self._finish(Answer("person", source="voice"))
@@ -212,10 +215,25 @@ class KeypadTask(AgentTask[Answer]):
             self._decided(Verdict("invalid", ""), "voice")
         elif (keys := question.understand(words.text)) is not None:
             self._decided(self._verdict_on(keys), "voice")
-        elif question.decide is not None:
+        elif question.decide is not None and self._may_use_model:
             self._deciding = asyncio.ensure_future(self._decide(question.decide, words.text))
         else:
             self._decided(Verdict("invalid", ""), "voice")
+
+    def _withdraw_consent(self) -> None:
+        conversation = self._conversation
+        conversation.withdraw_consent("voice")
+        # What listened by that consent listens no more; keys and typed words still answer.
+        hears = hearing_options(
+            conversation.speech, outside_allowed=False, sensitive=self._question.sensitive
+        )
+        conversation.line.listen(self._hears and bool(hears))
+        self._ask(conversation.words("recording_stopped") + self._question.prompt)
+
+    @property
+    def _may_use_model(self) -> bool:
+        conversation = self._conversation
+        return may_use_model(conversation.speech, outside_allowed=conversation.outside_allowed)
 
     def _other_language(self, text: str) -> str | None:
         wanted = phrases.wants_language(self._conversation.plan, text)

@@ -35,12 +35,18 @@ class CallRecording:
         self._recorder: Recorder | None = None
         self._running: uuid.UUID | None = None
         self._consent: uuid.UUID | None = None
+        self._ran = False
         self._ended: list[tuple[uuid.UUID, datetime, Recorder]] = []
 
     @property
     def running(self) -> bool:
         """Whether this call is being recorded at this moment."""
         return self._recorder is not None
+
+    @property
+    def ever_ran(self) -> bool:
+        """Whether anything of this call was recorded."""
+        return self.running or self._ran
 
     def begin(self, consent: uuid.UUID) -> None:
         """Record from now on, as this ConsentRecord permits, if the line gives sound. Harmless while it runs."""
@@ -63,6 +69,7 @@ class CallRecording:
         """Record nothing more. What was recorded so far is kept."""
         if self._recorder is None or self._running is None:
             return
+        self._ran = True
         self._line.record(None)
         self._recorder.stop()
         self._ended.append((self._running, self._clock.now(), self._recorder))

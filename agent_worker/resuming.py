@@ -44,5 +44,7 @@ class ResumedFlow(CallFlow):
         """Say what happened, and go on at the menu. The consent on record still holds; none means unrecorded."""
         conversation = self.conversation
         conversation.enter("menu")
+        if self._resumed.recording_consent is not None:
+            conversation.recording.begin(self._resumed.recording_consent)
         await conversation.say(conversation.words("cut_off"), must_hear=True)
         return self.menu

@@ -58,11 +58,12 @@ class Talk:
     """How the conversation ended.
 
     `request` (with its `wanted`), `person`, `language` and `done` are the caller's wishes; `silent` means that
-    they said nothing more. With `keys` the caller pressed one, which waits for the next question; with
-    `unavailable` the model could not go on. In both cases the keypad receptionist is next.
+    they said nothing more, `unrecorded` that they took back their consent. With `keys` the caller pressed one,
+    which waits for the next question; with `unavailable` the model could not go on. In both cases the keypad
+    receptionist is next.
     """
 
-    kind: Literal["request", "person", "language", "done", "silent", "keys", "unavailable"]
+    kind: Literal["request", "person", "language", "done", "unrecorded", "silent", "keys", "unavailable"]
     wanted: RequestWanted | None = None
     language: str = ""
 
@@ -178,6 +179,9 @@ class TalkingReceptionist(AgentTask[Talk]):
         self._timeline.speech(self._step, seen, sensitive=False)
         if conversation.is_emergency(words.text):
             self._say(conversation.words("emergency"))
+        elif conversation.wants_no_recording(words.text):
+            conversation.withdraw_consent("voice")
+            self._finish(Talk("unrecorded"))
         elif phrases.wants_person(known, words.text):
             self._finish(Talk("person"))
         elif chosen := phrases.wants_language(conversation.plan, words.text):

@@ -105,12 +105,19 @@ URGENT: dict[str, Any] = {
     "action": Action.URGENT,
 }
 
+STOP_RECORDING: dict[str, Any] = {
+    "key": "8",
+    "label": {"en": "an end to the recording", "es": "detener la grabación"},
+    "phrases": {},
+    "action": Action.STOP_RECORDING,
+}
+
 MAIN_MENU = "Main menu"
 CLOSED_MENU = "When we are closed"
 MENUS: dict[str, dict[str, Any]] = {
     MAIN_MENU: {
         "intro": {},
-        "options": [APPOINTMENTS, OFFICE_HOURS, CALL_BACK, DIRECTIONS, BILLING, URGENT],
+        "options": [APPOINTMENTS, OFFICE_HOURS, CALL_BACK, DIRECTIONS, BILLING, URGENT, STOP_RECORDING],
     },
     # A caller who knows the keys finds the same things on them at night.
     CLOSED_MENU: {
@@ -118,7 +125,7 @@ MENUS: dict[str, dict[str, Any]] = {
             "en": "You can still choose one of these.",
             "es": "Aun así puede elegir una de estas opciones.",
         },
-        "options": [APPOINTMENTS, OFFICE_HOURS, CALL_BACK, DIRECTIONS, URGENT],
+        "options": [APPOINTMENTS, OFFICE_HOURS, CALL_BACK, DIRECTIONS, URGENT, STOP_RECORDING],
     },
     "Billing and insurance": {
         "intro": {},

@@ -83,6 +83,11 @@ def is_emergency(phrases: Phrases, text: str) -> bool:
     return _means(phrases, "emergency", text)
 
 
+def wants_no_recording(phrases: Phrases, text: str) -> bool:
+    """Whether the caller wants the recording to end."""
+    return _means(phrases, "no_recording", text)
+
+
 def wants_repeat(phrases: Phrases, text: str) -> bool:
     """Whether the caller wants to hear the last sentence again."""
     return _means(phrases, "repeat", text)

@@ -31,6 +31,7 @@ Action = Literal[
     "repeat",
     "back",
     "language",
+    "stop_recording",
     "hang_up",
 ]
 

@@ -25,6 +25,8 @@ class Resumable:
     started_at: datetime
     language: str
     consent: str
+    recording_consent: uuid.UUID | None
+    """The ConsentRecord that permits a recording, if one does."""
     transcript_allowed: bool
     outside_allowed: bool
     patient_id: int | None
@@ -46,6 +48,7 @@ def resumable(call: uuid.UUID, epoch: int) -> Resumable | None:
         started_at=row.started_at,
         language=row.language,
         consent=consent.decision if consent else "",
+        recording_consent=consent.pk if consent and consent.covers_recording else None,
         transcript_allowed=bool(consent and consent.covers_transcript),
         outside_allowed=bool(consent and consent.covers_outside_processing),
         patient_id=row.patient_id,

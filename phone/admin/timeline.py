@@ -76,6 +76,8 @@ def _entry(data: Data) -> tuple[str, str]:
 
 
 def _consent(data: Data) -> tuple[str, str]:
+    if data.get("decision") == ConsentRecord.Decision.WITHDRAWN:
+        return "The caller took back their consent", "Nothing more is recorded."
     heard = "The question was heard to its end" if data.get("heard_to_end") else "Answered before its end"
     recording = "recording is permitted" if data.get("recording") else "no recording"
     return (

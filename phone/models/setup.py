@@ -172,6 +172,7 @@ class MenuOption(models.Model):
         REPEAT = "repeat", "Repeat this menu"
         BACK = "back", "Go back one menu"
         LANGUAGE = "language", "Switch the language"
+        STOP_RECORDING = "stop_recording", "Stop the recording"
         HANG_UP = "hang_up", "Say goodbye and hang up"
 
     menu = models.ForeignKey(Menu, on_delete=models.CASCADE, related_name="options")

@@ -27,6 +27,13 @@ SMOOTHED = 8
 
 LOOK_EVERY = 0.05
 KEYS = "0123456789*#ABCD"
+TONES = {
+    key: (low, high)
+    for low, row in zip((697, 770, 852, 941), ("123A", "456B", "789C", "*0#D"), strict=True)
+    for high, key in zip((1209, 1336, 1477, 1633), row, strict=True)
+}
+"""The two frequencies of each key, in hertz (ITU-T Q.23)."""
+
 Loudness = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -99,6 +106,7 @@ class Telephone:
         self.subscriptions = 0
         """How often somebody has begun to receive this telephone's audio."""
         self._since = 0
+        self._tone: np.ndarray[Any, np.dtype[np.int16]] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.room.on("track_published", self._offered)
         self.room.on("track_subscribed", self._hear)
@@ -123,6 +131,29 @@ class Telephone:
             if position:
                 await asyncio.sleep(gap)
             await self.room.local_participant.publish_dtmf(code=KEYS.index(key), digit=key)
+
+    def speak(self, hertz: float = 300.0) -> None:
+        """Say something, as loud as people do, until `fall_silent`: a tone that a recording can be searched for."""
+        moment = np.arange(int(RATE * 0.02)) / RATE
+        self._tone = (4000 * np.sin(2 * math.pi * hertz * moment)).astype(np.int16)
+
+    def fall_silent(self) -> None:
+        """Say nothing more; what is left is the hum of the room."""
+        self._tone = None
+
+    async def press_aloud(self, keys: str) -> None:
+        """Press these keys on a telephone whose tones are heard in its audio too, also before the key arrives."""
+        moment = np.arange(int(RATE * 0.02)) / RATE
+        for key in keys:
+            low, high = TONES[key]
+            self._tone = (
+                6000 * (np.sin(2 * math.pi * low * moment) + np.sin(2 * math.pi * high * moment))
+            ).astype(np.int16)
+            await asyncio.sleep(0.1)
+            await self.press(key)
+            await asyncio.sleep(0.15)
+            self._tone = None
+            await asyncio.sleep(0.1)
 
     async def hang_up(self) -> None:
         """Put the receiver down."""
@@ -194,7 +225,10 @@ class Telephone:
         wave = (200 * np.sin(2 * math.pi * 440 * np.arange(size) / RATE)).astype(np.int16)
         frame = rtc.AudioFrame(wave.tobytes(), RATE, 1, size)
         while True:
-            await self._source.capture_frame(frame)
+            sound = frame
+            if self._tone is not None:
+                sound = rtc.AudioFrame(self._tone.tobytes(), RATE, 1, size)
+            await self._source.capture_frame(sound)
 
 
 class Telephones:

@@ -1,0 +1,107 @@
+"""Recordings of calls over real servers, by decoding the files: what is in them, and what is not."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from phone import wording
+from phone.models import CallEvent, Recording
+from tests.agent_worker.sounds import Recorded, listen_to
+from tests.e2e.conftest import NUMBER, Apart, Voice, calls_on_record, in_database, until
+from tests.e2e.telephone import Telephone, Telephones
+from tests.e2e.test_dead_agents import jobs_of
+
+HUM = 60.0
+"""The telephone hums softly: from so loud on it can be heard."""
+
+ON_ITS_WAY = 0.35
+"""How much later the caller can be heard in the recording than they spoke, at most, in seconds."""
+
+
+async def agrees(voice: Voice, telephones: Telephones) -> Telephone:
+    """A caller who is at the menu, and recorded."""
+    caller = await telephones.dial(NUMBER)
+    await caller.hears(await voice.saying("consent_question"), within=60)
+    await caller.hears_silence(within=30)
+    caller.begin()
+    await caller.press("1")
+    menu = voice.plan.menu_at(datetime.now(UTC))
+    await caller.hears(await voice.of(wording.menu_prompt(voice.plan, menu, "en", keys=True)))
+    return caller
+
+
+async def recording_on_record() -> Recording:
+    async def find() -> Recording | None:
+        return await in_database(Recording.objects.select_related("consent", "call").first)
+
+    return await until(find)
+
+
+def hum_heard(heard: Recorded, start: float, end: float) -> float:
+    """How long the caller can be heard between these seconds."""
+    return float((heard.caller[round(start * 100) : round(end * 100)] > HUM).sum()) / 100
+
+
+@pytest.mark.usefixtures("worker")
+async def test_digits_cannot_be_heard_and_every_prompt_is_where_the_timeline_has_it(
+    voice: Voice, telephones: Telephones, data: Path
+) -> None:
+    caller = await agrees(voice, telephones)
+    await asyncio.sleep(3)
+    await caller.press("1")
+    caller.begin()
+    await caller.hears(await voice.saying("id_question"))
+    await caller.press_aloud("4821#")
+    caller.begin()
+    await caller.hears_voice(2.0)
+    await caller.press_aloud("1")
+    caller.begin()
+    await caller.hears_voice(2.0)
+    await asyncio.sleep(3)
+    await caller.hang_up()
+
+    await calls_on_record()
+    recording = await recording_on_record()
+    assert recording.consent is not None
+    assert recording.started_at > recording.consent.answered_at
+    assert recording.state == "waiting"
+    heard = listen_to(data / "recordings" / f"{recording.pk}.ogg")
+    prompts = await in_database(
+        lambda: list(CallEvent.objects.filter(kind="prompt", at__gt=recording.started_at).order_by("seq"))
+    )
+    begins = [((event.at - recording.started_at).total_seconds(), event.data["text"]) for event in prompts]
+    asked = next(at for at, text in begins if "patient ID" in text)
+    read_back, after = next(
+        (at, begins[position + 1][0]) for position, (at, text) in enumerate(begins) if "••••" in text
+    )
+    assert hum_heard(heard, 0.5 + ON_ITS_WAY, asked - 1) > 1.5
+    assert hum_heard(heard, asked, after + 0.9) == 0
+    assert hum_heard(heard, after + 1.1, after + 3) > 1.5
+    assert heard.clinic_heard(read_back, after) == 0
+    for at, text in begins:
+        if "••••" not in text:
+            assert heard.clinic_begins(at - 0.05) == pytest.approx(at, abs=0.05), text
+
+
+async def test_what_was_recorded_before_the_worker_was_killed_can_be_played(
+    voice: Voice, apart: Apart, telephones_apart: Telephones, data: Path
+) -> None:
+    worker = await asyncio.to_thread(apart.start(WORKER_WARM=1).ready)
+    caller = await agrees(voice, telephones_apart)
+    await asyncio.sleep(8)
+    killed_at = timezone.now()
+    for job in jobs_of(worker):
+        job.kill()
+    recording = await recording_on_record()
+    heard = listen_to(data / "recordings" / f"{recording.pk}.ogg")
+    lasted = (killed_at - recording.started_at).total_seconds()
+    assert lasted > 8
+    assert lasted - 5 < heard.seconds <= lasted
+    assert hum_heard(heard, 1, 4) > 2.5
+    assert recording.state == "running"
+    await caller.hang_up()
