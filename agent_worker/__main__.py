@@ -18,6 +18,7 @@ from livekit.agents import AgentServer
 
 from agent_worker.entrypoint import SAY_GOODBYE, answer_room, prepare
 from agent_worker.load import Switchboard
+from agent_worker.storing import store_recordings
 from agent_worker.worker_settings import WorkerEnvironment, read_worker_environment
 from phone.livekit_settings import AGENT_NAME, LiveKitEnvironment, read_livekit_environment
 
@@ -78,9 +79,11 @@ async def run(server: AgentServer) -> None:
         )
     server.on("worker_registered", lambda *_: log.info("The worker is ready for calls."))
     running = asyncio.create_task(server.run())
+    storing = asyncio.create_task(store_recordings())
     await _first(running, stop.wait())
     if not running.done():
         await _drain(server, hurry)
+    storing.cancel()
     await running
 
 

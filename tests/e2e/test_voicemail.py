@@ -41,7 +41,7 @@ def offer_voicemail() -> None:
         action=MenuOption.Action.VOICEMAIL,
     )
     PhoneSettings.objects.update(voicemail_seconds=300)
-    publish(settings.clinic)
+    publish(settings.clinic_id)
 
 
 async def speaks_after_the_tone(voice: Voice, telephones: Telephones, *, consent: str) -> Telephone:
