@@ -20,6 +20,7 @@ from livekit.agents import AgentServer
 from agent_worker.database import in_database
 from agent_worker.entrypoint import SAY_GOODBYE, answer_room, prepare
 from agent_worker.load import Switchboard
+from agent_worker.storing import store_recordings
 from agent_worker.worker_settings import WorkerEnvironment, read_worker_environment
 from phone.livekit_settings import AGENT_NAME, LiveKitEnvironment, read_livekit_environment
 from phone.spool import store_left_behind
@@ -96,14 +97,15 @@ async def run(server: AgentServer) -> None:
         )
     server.on("worker_registered", lambda *_: log.info("The worker is ready for calls."))
     running = asyncio.create_task(server.run())
-    looking = asyncio.create_task(look_for_left_behind())
+    beside = [asyncio.create_task(look_for_left_behind()), asyncio.create_task(store_recordings())]
     try:
         await _first(running, stop.wait())
         if not running.done():
             await _drain(server, hurry)
         await running
     finally:
-        looking.cancel()
+        for task in beside:
+            task.cancel()
 
 
 async def _drain(server: AgentServer, hurry: asyncio.Event) -> None:

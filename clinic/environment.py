@@ -42,7 +42,7 @@ class Environment(BaseSettings):
         description="`demo` runs at once with a made-up clinic; `production` refuses everything unsafe.",
     )
     data_dir: Path = Field(
-        default=Path("var"), description="Prompt cache, keys and, with SQLite, the database."
+        default=Path("var"), description="Prompt cache, keys, recordings and, with SQLite, the database."
     )
     key_file: Path | None = Field(
         default=None,

@@ -147,6 +147,15 @@ class Telephone:
                 await asyncio.sleep(gap)
             await self.room.local_participant.publish_dtmf(code=KEYS.index(key), digit=key)
 
+    def speak(self, hertz: float = 300.0) -> None:
+        """Say something, as loud as people do, until `fall_silent`: a tone that a recording can be searched for."""
+        moment = np.arange(int(RATE * 0.02)) / RATE
+        self._tone = (4000 * np.sin(2 * math.pi * hertz * moment)).astype(np.int16)
+
+    def fall_silent(self) -> None:
+        """Say nothing more; what is left is the hum of the room."""
+        self._tone = None
+
     async def press_aloud(self, keys: str) -> None:
         """Press these keys on a telephone whose tones are heard in its audio too, also before the key arrives."""
         moment = np.arange(int(RATE * 0.02)) / RATE
