@@ -85,6 +85,7 @@ class KeypadTask(AgentTask[Answer]):
         self._private = question.sensitive or question.prompt.sensitive
         self._conversation = conversation
         self._question = question
+        self._decider = question.decide
         self._listener = conversation.listener
         self._timeline = conversation.timeline
         self._step = conversation.progress.step
@@ -215,8 +216,8 @@ class KeypadTask(AgentTask[Answer]):
             self._decided(Verdict("invalid", ""), "voice")
         elif (keys := question.understand(words.text)) is not None:
             self._decided(self._verdict_on(keys), "voice")
-        elif question.decide is not None and self._may_use_model:
-            self._deciding = asyncio.ensure_future(self._decide(question.decide, words.text))
+        elif self._decider is not None:
+            self._deciding = asyncio.ensure_future(self._decide(self._decider, words.text))
         else:
             self._decided(Verdict("invalid", ""), "voice")
 
@@ -228,12 +229,9 @@ class KeypadTask(AgentTask[Answer]):
             conversation.speech, outside_allowed=False, sensitive=self._question.sensitive
         )
         conversation.line.listen(self._hears and bool(hears))
+        if not may_use_model(conversation.speech, outside_allowed=False):
+            self._decider = None
         self._ask(conversation.words("recording_stopped") + self._question.prompt)
-
-    @property
-    def _may_use_model(self) -> bool:
-        conversation = self._conversation
-        return may_use_model(conversation.speech, outside_allowed=conversation.outside_allowed)
 
     def _other_language(self, text: str) -> str | None:
         wanted = phrases.wants_language(self._conversation.plan, text)

@@ -59,7 +59,7 @@ COLUMNS: dict[type[models.Model], tuple[str, ...]] = {
         "id", "call", "at", "step", "attempt", "source", "outcome", "digits", "digits_key", "first_key_after", "took",
     ),
     ConsentRecord: (
-        "id", "call", "decision", "how", "language", "wording", "wording_hash", "covers_recording",
+        "id", "call", "subject", "decision", "how", "language", "wording", "wording_hash", "covers_recording",
         "covers_transcript", "covers_outside_processing", "asked_at", "answered_at", "heard_to_end", "plan_number",
         "plan_hash", "answer", "seal",
     ),
@@ -292,8 +292,9 @@ class Story:
         permitted = given and heard
         self.entry("no_input" if silent else "accepted", "" if silent else "1" if given else "2")
         row = (
-            self.maker.new_id(self.now), self.id, decision, "silence" if silent else "keypad", self.language,
-            question, hashlib.sha256(question.encode()).hexdigest(), permitted, permitted, permitted,
+            self.maker.new_id(self.now), self.id, ConsentRecord.Subject.CALL.value, decision,
+            "silence" if silent else "keypad", self.language, question,
+            hashlib.sha256(question.encode()).hexdigest(), permitted, permitted, permitted,
             as_text(asked_at), as_text(self.now), heard, self.maker.version.number, self.maker.version.content_hash,
             "" if silent else "1" if given else "2",
         )  # fmt: skip

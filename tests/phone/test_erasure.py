@@ -309,9 +309,9 @@ class TestWhatStandsInTheWay:
 
         with monkeypatch.context() as broken:
             broken.setattr(default_storage, "delete", away)
-            assert erase(patient).sounds_left == 1
+            assert erase(patient).sounds_left == 2
         assert Recording.objects.filter(state="deleting", delete_because="erasure", delete_by="mia").exists()
-        assert service.recordings_delete(now=NOW).deleted == {"recording": 1}
+        assert service.recordings_delete(now=NOW).deleted == {"recording": 1, "voicemail": 1}
         assert not sounds_on_disk()
         assert Deletion.objects.get(what="recording").username == "mia"
 

@@ -108,24 +108,24 @@ def test_without_the_right_nothing_is_heard_and_that_is_on_record(
     manager: Client, recording: Recording, rights: tuple[str, ...]
 ) -> None:
     link = link_to(manager, recording)
-    AccessRecord.objects.all().delete()
+    before = len(on_record())
     eve = logged_in(make_staff("eve", *rights))
     refused = play(eve, recording)
     assert refused.status_code == 403
     assert refused.json() == {"sentence": "You may not listen to this recording."}
     assert eve.get(link).status_code == 403
-    assert on_record() == [("eve", "refused", str(recording.pk))] * 2
+    assert on_record()[before:] == [("eve", "refused", str(recording.pk))] * 2
 
 
 def test_without_a_login_nothing_is_heard_and_that_is_on_record(
     manager: Client, recording: Recording
 ) -> None:
     link = link_to(manager, recording)
-    AccessRecord.objects.all().delete()
+    before = len(on_record())
     stranger = Client()
     assert play(stranger, recording).status_code == 403
     assert stranger.get(link).status_code == 403
-    assert on_record() == [("", "refused", str(recording.pk))] * 2
+    assert on_record()[before:] == [("", "refused", str(recording.pk))] * 2
 
 
 def test_a_right_that_was_taken_away_ends_the_link(manager: Client, recording: Recording) -> None:
