@@ -187,7 +187,8 @@ DATABASES = {
             # Writers queue for up to 20 s; without IMMEDIATE two that read first would refuse each other.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            # What is deleted is overwritten: it must not be found in the file afterwards.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON;",
         },
     }
 }

@@ -63,7 +63,10 @@ class Caller:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What is there of a caller. `unsettled` calls run, or ended just now: nothing is erased before they are over."""
+    """What would go of a caller, and how many calls are `held` and stay.
+
+    `unsettled` calls run, or ended just now: nothing is erased before they are over.
+    """
 
     calls: int
     held: int
@@ -75,17 +78,19 @@ class Footprint:
 
     @property
     def empty(self) -> bool:
-        return not (self.calls or self.requests or self.attempts)
+        return not (self.calls or self.held or self.requests or self.attempts)
 
 
 def footprint(caller: Caller, now: datetime) -> Footprint:
     """Count what there is of `caller`. Raises crypto.KeysUnavailable."""
-    calls, requests = caller.calls(), caller.requests()
+    calls = caller.calls()
+    held, free = calls.filter(on_hold=True), calls.filter(on_hold=False)
+    requests = caller.requests().exclude(call__in=held)
     return Footprint(
-        calls=calls.count(),
-        held=calls.filter(on_hold=True).count(),
+        calls=free.count(),
+        held=held.count(),
         unsettled=calls.exclude(settled(now)).count(),
-        recordings=Recording.objects.filter(call__in=calls, state__in=WITH_SOUND).count(),
+        recordings=Recording.objects.filter(call__in=free, state__in=WITH_SOUND).count(),
         requests=requests.count(),
         open_requests=requests.open().count(),  # type: ignore[attr-defined]
         attempts=caller.attempts().count(),

@@ -118,7 +118,10 @@ def attempts_due(rules: RetentionRules, now: datetime) -> QuerySet[IdentityAttem
 
 @dataclass(frozen=True)
 class Due:
-    """What one rule would take away now: from how many calls (or how many tries), and when the oldest began."""
+    """What one rule would take away now: from how many calls (or how many tries), and when the oldest began.
+
+    `unit` is the word for one of them.
+    """
 
     title: str
     unit: str
@@ -133,7 +136,7 @@ def dry_run(rules: RetentionRules, now: datetime) -> Iterator[Due]:
         calls = rule.due(rules, now)
         title = str(RetentionRules._meta.get_field(rule.field).verbose_name)  # type: ignore[union-attr]
         oldest = calls.aggregate(oldest=Min("started_at"))["oldest"]
-        yield Due(title, "calls", rule.days(rules), calls.count(), oldest)
+        yield Due(title, "call", rule.days(rules), calls.count(), oldest)
     attempts = attempts_due(rules, now)
     oldest = attempts.aggregate(oldest=Min("at"))["oldest"]
-    yield Due("patient ID attempts", "attempts", rules.numbers, attempts.count(), oldest)
+    yield Due("patient ID attempts", "attempt", rules.numbers, attempts.count(), oldest)

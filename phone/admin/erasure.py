@@ -126,14 +126,12 @@ def _erase(request: HttpRequest, caller: Caller) -> HttpResponse | None:
 
 
 def _told(erased: Erased) -> list[tuple[Any, str]]:
-    told = [
-        (
-            messages.success,
-            f"Erased: {erased.calls} calls, {erased.requests} requests, {erased.cards} patients' cards.",
-        )
-    ]
+    gone = f"{_counted_as(erased.calls, 'call')}, {_counted_as(erased.requests, 'request')}"
+    cards = _counted_as(erased.cards, "card")
+    told = [(messages.success, f"Erased: {gone}, {cards}.")]
     if erased.held:
-        told.append((messages.warning, f"{erased.held} calls are under legal hold and stay as they are."))
+        held = _counted_as(erased.held, "call")
+        told.append((messages.warning, f"Under legal hold, and as before: {held}."))
     if erased.cards_kept:
         told.append(
             (messages.warning, "A patient's card stays, because a call under legal hold refers to it.")
@@ -142,10 +140,14 @@ def _told(erased: Erased) -> list[tuple[Any, str]]:
         told.append(
             (
                 messages.warning,
-                f"{erased.sounds_left} sounds are still there: the schedule tries again.",
+                f"Still there, and tried again: {_counted_as(erased.sounds_left, 'sound')}.",
             )
         )
     return told
+
+
+def _counted_as(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _page(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import admin, messages
@@ -13,6 +14,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from clinic import crypto
 from clinic.access import record_access
@@ -63,7 +65,8 @@ class EvidencePages:
         record_access(request, AccessRecord.Action.VIEW, _consent_of(call))
         evidence = consent_evidence(call)
         context = self.admin_site.each_context(request) | {
-            "title": f"Consent evidence, call on {at_clinic(call.started_at, call.clinic)}",
+            "title": "Consent evidence",
+            "began": _moment(call, call.started_at).partition(" (")[0],
             "opts": self.opts,
             "call": call,
             "evidence": evidence,
@@ -154,7 +157,8 @@ def _recording(call: Call, recording: Recording) -> dict[str, Any]:
 
 
 def _moment(call: Call, at: datetime | None) -> str:
-    """By the clinic's clock, and how far into the call."""
+    """By the clinic's clock, with the year, and how far into the call."""
     if at is None:
         return "—"
-    return f"{at_clinic(at, call.clinic, seconds=True)} ({since(call.started_at, at)} into the call)"
+    local = at.astimezone(ZoneInfo(call.clinic.time_zone))
+    return f"{date_format(local, 'D j M Y, H:i:s')} ({since(call.started_at, at)} into the call)"

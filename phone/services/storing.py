@@ -70,7 +70,12 @@ def recording_store(*, recording: uuid.UUID, now: datetime) -> bool:
 
 def _in_storage_already(recording: uuid.UUID) -> bool:
     """Whether its row says that the file in the folder is of no use any more: a run was interrupted before it went."""
-    over = (Recording.State.STORED, Recording.State.EMPTY, Recording.State.DELETED)
+    over = (
+        Recording.State.STORED,
+        Recording.State.EMPTY,
+        Recording.State.DELETING,
+        Recording.State.DELETED,
+    )
     return Recording.objects.filter(pk=recording, state__in=over).exists()
 
 

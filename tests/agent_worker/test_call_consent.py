@@ -35,6 +35,34 @@ def test_a_yes_after_the_whole_question_permits_recording() -> None:
     assert consent.asked_at is not None and consent.asked_at < consent.answered_at
 
 
+@pytest.mark.parametrize(
+    ("given", "how", "answer"),
+    [
+        ("1", "keypad", "1"),
+        ("2", "keypad", "2"),
+        ("0", "keypad", "0"),
+        ("yes please", "voice", "yes"),
+        ("no thank you", "voice", "no"),
+        ("a person", "voice", "person"),
+    ],
+)
+def test_the_record_names_the_key_or_the_kind_of_words_and_never_the_words(
+    given: str, how: str, answer: str
+) -> None:
+    async def talk(caller: Caller) -> None:
+        await caller.hears_to_the_end(QUESTION)
+        if given.isdecimal():
+            caller.presses(given)
+        else:
+            caller.says(given)
+        await caller.waits(1)
+
+    consent = consent_of(place_call(talk))
+
+    assert (consent.how, consent.answer) == (how, answer)
+    assert consent.seal
+
+
 def test_a_yes_during_the_question_moves_on_without_recording() -> None:
     async def talk(caller: Caller) -> None:
         await caller.hears(QUESTION)

@@ -14,7 +14,6 @@ from phone.models import CallEvent, Recording
 from tests.agent_worker.sounds import Recorded, listen_to
 from tests.e2e.conftest import NUMBER, Apart, Voice, calls_on_record, in_database, until
 from tests.e2e.telephone import Telephone, Telephones
-from tests.e2e.test_dead_agents import jobs_of
 
 HUM = 60.0
 """The telephone hums softly: from so loud on it can be heard."""
@@ -95,7 +94,7 @@ async def test_what_was_recorded_before_the_worker_was_killed_can_be_played(
     caller = await agrees(voice, telephones_apart)
     await asyncio.sleep(8)
     killed_at = timezone.now()
-    for job in jobs_of(worker):
+    for job in worker.jobs:
         job.kill()
     recording = await recording_on_record()
     heard = listen_to(data / "recordings" / f"{recording.pk}.ogg")

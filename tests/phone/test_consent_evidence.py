@@ -118,7 +118,7 @@ class TestThePage:
         record_sound(call)
         text = page(manager, call)
         for words in (
-            "Checked just now:", "Decision 1: Given", "By key: 1", "Mon 23 Nov, 12:00:04 (0:04.0 into the call)",
+            "Checked just now:", "Decision 1: Given", "By key: 1", "Mon 23 Nov 2026, 12:00:04 (0:04.0 into the call)",
             "(0:02.0 into the call)", "May we record this call?", "First recorded sample",
             "(0:05.0 into the call)", "12.5 s", SHA256, "f" * 64,
         ):  # fmt: skip
