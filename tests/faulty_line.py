@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from phone.line_check import SEQUENCE, SLOW_SECONDS, Trouble
+from phone import line_check
+from phone.line_check import SEQUENCE, Trouble
 
-LATE_SECONDS = SLOW_SECONDS + 0.5
 FOREIGN_KEY = "A"
 
 Place = tuple[int, str]
@@ -52,5 +52,5 @@ class FaultyLine:
         await asyncio.gather(*self._late)
 
     async def _later(self, key: str) -> None:
-        await asyncio.sleep(LATE_SECONDS)
+        await asyncio.sleep(line_check.SLOW_SECONDS + 0.5)
         await self._deliver(key)

@@ -12,6 +12,7 @@ from websockets.asyncio.client import ClientConnection
 from agent_worker.checking import check_order, press_all
 from agent_worker.echo import keys_of_call
 from agent_worker.lines.base import Line
+from phone import line_check
 from phone.line_check import KEYS_KEPT, SEQUENCE, Comparison, Press, Trouble, compare
 from tests.agent_worker.test_browser_line import PhoneServer, closing, phone
 from tests.faulty_line import FOREIGN_KEY, FaultyLine, Place
@@ -19,6 +20,12 @@ from tests.faulty_line import FOREIGN_KEY, FaultyLine, Place
 __all__ = ["phone"]
 
 FAST = (0.2, 0.15, 0.1)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy with other tests carries keys more slowly."""
+    monkeypatch.setattr(line_check, "SLOW_SECONDS", 3.0)
 
 
 class Echo:

@@ -15,6 +15,7 @@ from livekit.agents import JobContext
 from agent_worker.checking import press_all
 from agent_worker.echo import keys_of_call
 from agent_worker.lines.livekit_room import RoomLine
+from phone import line_check
 from phone.line_check import SEQUENCE, SPACINGS, Trouble, compare
 from phone.line_checks import begin_check
 from phone.line_sync import sync_lines
@@ -233,8 +234,9 @@ class OwnJob:
 
 @pytest.mark.parametrize("kind", ["sip", "standard"], ids=["telephone", "browser"])
 async def test_a_key_that_suffers_on_its_way_into_a_room_is_named_whoever_calls(
-    livekit: LiveKitServer, telephones: Telephones, kind: str
+    livekit: LiveKitServer, telephones: Telephones, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(line_check, "SLOW_SECONDS", 3.0)
     name = f"dental-check-{kind}"
     caller = await telephones.dial(NUMBER, kind=kind, room=name, dispatch=False)
     job = OwnJob(livekit, name)

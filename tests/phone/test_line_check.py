@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phone.line_check import (
@@ -65,6 +65,7 @@ def test_all_twelve_keys_are_pressed_once_a_round_and_no_neighbours_share_a_tone
         assert where[one][1] != where[next_one][1]
 
 
+@settings(deadline=None)
 @given(good_lines())
 def test_a_line_that_does_nothing_wrong_passes_and_every_latency_is_measured(
     line: tuple[list[Press], list[Press]],
@@ -78,6 +79,7 @@ def test_a_line_that_does_nothing_wrong_passes_and_every_latency_is_measured(
     ]
 
 
+@settings(deadline=None)
 @given(good_lines(), PLACES)
 def test_a_lost_key_is_named(line: tuple[list[Press], list[Press]], place: int) -> None:
     sent, heard = line
@@ -88,6 +90,7 @@ def test_a_lost_key_is_named(line: tuple[list[Press], list[Press]], place: int) 
     assert compared.arrivals[place].latency is None
 
 
+@settings(deadline=None)
 @given(good_lines(), PLACES, st.floats(0.0, DOUBLED_SECONDS - 0.5))
 def test_a_doubled_key_is_named_also_when_others_come_in_between(
     line: tuple[list[Press], list[Press]], place: int, later: float
@@ -98,6 +101,7 @@ def test_a_doubled_key_is_named_also_when_others_come_in_between(
     assert (named(found), found.trouble) == ((sent[place].key, round_of(place)), Trouble.DOUBLED)
 
 
+@settings(deadline=None)
 @given(good_lines(), PLACES.filter(lambda place: (place + 1) % len(SEQUENCE)), st.floats(0.001, 0.04))
 def test_a_key_that_another_one_overtook_is_named(
     line: tuple[list[Press], list[Press]], place: int, later: float
@@ -111,6 +115,7 @@ def test_a_key_that_another_one_overtook_is_named(
     assert found.after == sent[place + 1].key or heard[place + 2].at < overtaken.at
 
 
+@settings(deadline=None)
 @given(good_lines(), PLACES, st.floats(SLOW_SECONDS + 0.01, MOVED_SECONDS - 0.5))
 def test_a_slow_key_is_named_and_not_those_that_overtook_it(
     line: tuple[list[Press], list[Press]], place: int, later: float
@@ -122,6 +127,7 @@ def test_a_slow_key_is_named_and_not_those_that_overtook_it(
     assert found.latency == pytest.approx(late.at - sent[place].at)
 
 
+@settings(deadline=None)
 @given(good_lines(), PLACES, st.floats(0.0, 0.5), st.sampled_from(KEYS))
 def test_a_key_that_nobody_pressed_is_named(
     line: tuple[list[Press], list[Press]], place: int, later: float, key: str
@@ -136,6 +142,7 @@ def test_a_key_that_nobody_pressed_is_named(
     assert found.trouble == Trouble.FOREIGN or (found.trouble == Trouble.DOUBLED and same_key_near)
 
 
+@settings(deadline=None)
 @given(good_lines(), st.sets(PLACES, min_size=1))
 def test_each_of_several_lost_keys_is_named_be_it_a_whole_round(
     line: tuple[list[Press], list[Press]], places: set[int]
