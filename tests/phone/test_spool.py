@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from django.db import IntegrityError, OperationalError
@@ -13,10 +15,10 @@ from agent_worker.sealed import Sealed
 from clinic.models import Clinic
 from phone import tasks
 from phone.models import Call, Request
-from phone.records import CallStarted, EntryMade, Record
+from phone.records import CallStarted, EntryMade, Record, RecordingBegan, RecordingEnded
 from phone.services import write_records
 from phone.spool import LeftBehind, Spool, spool_folder, store_left_behind
-from tests.agent_worker.reports import a_call
+from tests.agent_worker.reports import NOON, a_call
 
 
 class Stored(list[Record]):
@@ -45,6 +47,12 @@ def files(folder: Path) -> list[str]:
 
 def test_every_kind_of_record_comes_back_as_it_was(tmp_path: Path) -> None:
     records = a_call(7, sealed=Sealed(b"\x00\xff\n'", "k1", 4), patient=9)
+    call = records[0].call
+    records += [
+        RecordingBegan(call, uuid.uuid4(), NOON, consent=uuid.uuid4()),
+        RecordingEnded(call, uuid.uuid4(), NOON, seconds=9.75, pauses=[[1.5, 2.25]], cut_short=True),
+    ]
+    assert {type(record) for record in records} == set(get_args(Record))
     left_behind(tmp_path, records)
     stored = Stored()
     assert store_left_behind(tmp_path, write=stored.write) == LeftBehind(stored=len(records))
