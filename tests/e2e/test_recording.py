@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
-from phone import wording
 from phone.models import CallEvent, Recording
 from tests.agent_worker.sounds import Recorded, listen_to
-from tests.e2e.conftest import NUMBER, Apart, Voice, calls_on_record, in_database, until
+from tests.e2e.conftest import NUMBER, Apart, Voice, calls_on_record, hears_the_menu, in_database, until
 from tests.e2e.telephone import Telephone, Telephones
 
 HUM = 60.0
@@ -29,8 +27,7 @@ async def agrees(voice: Voice, telephones: Telephones) -> Telephone:
     await caller.hears_silence(within=30)
     caller.begin()
     await caller.press("1")
-    menu = voice.plan.menu_at(datetime.now(UTC))
-    await caller.hears(await voice.of(wording.menu_prompt(voice.plan, menu, "en", keys=True)))
+    await hears_the_menu(voice, caller)
     return caller
 
 
