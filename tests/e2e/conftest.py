@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -86,17 +86,24 @@ class Apart:
         return worker
 
 
-@pytest.fixture
-def apart(data: Path, tmp_path: Path, django_db_setup: None) -> Iterator[Apart]:
-    """Servers of a test's own, for one that starts and stops workers: no other worker gets its calls."""
+@contextmanager
+def servers_apart(data: Path, folder: Path) -> Iterator[Apart]:
+    """Servers whose files are in `folder`. At the end they are stopped, and before them all workers."""
     require_service("e2e tests", REDIS, "redis-server is not installed")
     require_service("e2e tests", LIVEKIT, "livekit-server is not installed")
     with ExitStack() as running:
-        redis = Redis(tmp_path)
+        redis = Redis(folder)
         running.callback(redis.stop)
-        livekit = LiveKitServer(tmp_path, redis)
+        livekit = LiveKitServer(folder, redis)
         running.callback(livekit.stop)
         yield Apart(data, redis, livekit, running)
+
+
+@pytest.fixture
+def apart(data: Path, tmp_path: Path, django_db_setup: None) -> Iterator[Apart]:
+    """Servers of a test's own, for one that starts and stops workers: no other worker gets its calls."""
+    with servers_apart(data, tmp_path) as apart:
+        yield apart
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -16,11 +17,44 @@ from django.utils import timezone
 from phone import reconcile
 from phone.livekit_settings import LiveKitEnvironment
 from phone.models import Call, CallEvent
-from tests.e2e.conftest import NUMBER, Apart, Voice, at_the_menu, calls_on_record, hears_the_menu, in_database
+from tests.e2e.conftest import (
+    NUMBER,
+    Apart,
+    Voice,
+    at_the_menu,
+    calls_on_record,
+    hears_the_menu,
+    in_database,
+    servers_apart,
+    until,
+)
 from tests.e2e.telephone import Telephone, Telephones
+from tests.e2e.workers import Worker
 
 LOOKS_EVERY_SECONDS = 3.0
 """As CELERY_BEAT_SCHEDULE has it."""
+
+
+@pytest.fixture(scope="module")
+def apart(data: Path, tmp_path_factory: pytest.TempPathFactory, django_db_setup: None) -> Iterator[Apart]:
+    with servers_apart(data, tmp_path_factory.mktemp("dead_agents")) as apart:
+        yield apart
+
+
+@pytest.fixture(scope="module")
+def worker(apart: Apart) -> Worker:
+    """One for all these tests; at most one of its processes waits for a call."""
+    return apart.start(WORKER_WARM=1).ready()
+
+
+async def next_agent(worker: Worker) -> psutil.Process:
+    """The process that gets the next call: the only one that there is."""
+
+    async def only() -> psutil.Process | None:
+        jobs = await asyncio.to_thread(lambda: worker.jobs)
+        return jobs[0] if len(jobs) == 1 else None
+
+    return await until(only, seconds=30)
 
 
 @pytest.fixture
@@ -60,13 +94,23 @@ async def keeps_listening_to_the_menu(voice: Voice, caller: Telephone, *, until:
             return
 
 
+async def test_a_caller_to_whom_no_agent_comes_is_a_missed_call(
+    demo: None, apart: Apart, telephones_apart: Telephones, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "RINGING", timedelta(seconds=3))
+    caller = await telephones_apart.dial(NUMBER, caller="+12025550188")
+    async with reconciling(apart, settings):
+        await caller.hears_the_line_close(within=15)
+        (call,) = await calls_on_record()
+    assert (call.outcome, str(call.caller_number)) == ("missed", "+12025550188")
+    assert await in_database(lambda: str(Call.objects.get().line.number)) == NUMBER
+
+
 @pytest.mark.usefixtures("patient")
 async def test_a_caller_whose_agent_is_killed_hears_another_one_and_the_others_hear_no_gap(
-    voice: Voice, apart: Apart, telephones_apart: Telephones, settings: Any
+    voice: Voice, apart: Apart, worker: Worker, telephones_apart: Telephones, settings: Any
 ) -> None:
-    worker = await asyncio.to_thread(apart.start(WORKER_WARM=1).ready)
-    # The only one that waits for a call gets the first.
-    (agent,) = worker.jobs
+    agent = await next_agent(worker)
     caller = await at_the_menu(voice, telephones_apart)
     others = await asyncio.gather(
         *(at_the_menu(voice, telephones_apart, caller=f"+1555123010{number}") for number in range(2))
@@ -97,10 +141,29 @@ async def test_a_caller_whose_agent_is_killed_hears_another_one_and_the_others_h
     assert kinds[-1] == "ended"
 
 
-async def test_a_caller_whose_agent_is_killed_and_for_whom_there_is_no_other_hears_the_line_close(
-    voice: Voice, apart: Apart, telephones_apart: Telephones, settings: Any
+@pytest.mark.usefixtures("patient")
+async def test_an_agent_that_was_only_stuck_leaves_the_call_to_its_follower(
+    voice: Voice, apart: Apart, worker: Worker, telephones_apart: Telephones, settings: Any
 ) -> None:
-    worker = await asyncio.to_thread(apart.start(WORKER_WARM=1).ready)
+    agent = await next_agent(worker)
+    caller = await at_the_menu(voice, telephones_apart)
+    async with reconciling(apart, settings):
+        caller.begin()
+        agent.suspend()
+        await caller.hears(await voice.saying("cut_off", seconds=1.0), within=60)
+        agent.resume()
+        await hears_the_menu(voice, caller)
+        caller.begin()
+        await caller.press("2")
+        await caller.hears_voice(3.0)
+        await caller.hang_up()
+        (call,) = await calls_on_record()
+    assert (call.outcome, call.epoch, call.served) == ("caller_hung_up", 2, "information")
+
+
+async def test_a_caller_whose_agent_is_killed_and_for_whom_there_is_no_other_hears_the_line_close(
+    voice: Voice, apart: Apart, worker: Worker, telephones_apart: Telephones, settings: Any
+) -> None:
     caller = await at_the_menu(voice, telephones_apart)
     jobs = worker.jobs
     async with reconciling(apart, settings):
@@ -112,43 +175,3 @@ async def test_a_caller_whose_agent_is_killed_and_for_whom_there_is_no_other_hea
         await caller.hears_the_line_close(within=30)
         (call,) = await calls_on_record()
     assert (call.outcome, call.ended_in_step, call.consent) == ("failed", "menu", "given")
-
-
-@pytest.mark.usefixtures("patient")
-async def test_an_agent_that_was_only_stuck_leaves_the_call_to_its_follower(
-    voice: Voice, apart: Apart, telephones_apart: Telephones, settings: Any
-) -> None:
-    first = await asyncio.to_thread(apart.start(WORKER_WARM=1).ready)
-    caller = await at_the_menu(voice, telephones_apart)
-    stuck = first.jobs
-    await asyncio.to_thread(apart.start(WORKER_WARM=1).ready)
-    # So that the other worker gets the next job.
-    first.tell_to_stop()
-    async with reconciling(apart, settings):
-        caller.begin()
-        for job in stuck:
-            job.suspend()
-        await caller.hears(await voice.saying("cut_off", seconds=1.0), within=60)
-        for job in stuck:
-            # The worker has put an end to those that had no call.
-            with suppress(psutil.NoSuchProcess):
-                job.resume()
-        await hears_the_menu(voice, caller)
-        caller.begin()
-        await caller.press("2")
-        await caller.hears_voice(3.0)
-        await caller.hang_up()
-        (call,) = await calls_on_record()
-    assert (call.outcome, call.epoch, call.served) == ("caller_hung_up", 2, "information")
-
-
-async def test_a_caller_to_whom_no_agent_comes_is_a_missed_call(
-    demo: None, apart: Apart, telephones_apart: Telephones, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reconcile, "RINGING", timedelta(seconds=3))
-    caller = await telephones_apart.dial(NUMBER, caller="+12025550188")
-    async with reconciling(apart, settings):
-        await caller.hears_the_line_close(within=15)
-        (call,) = await calls_on_record()
-    assert (call.outcome, str(call.caller_number)) == ("missed", "+12025550188")
-    assert await in_database(lambda: str(Call.objects.get().line.number)) == NUMBER

@@ -19,40 +19,36 @@ async def sync_lines() -> str:
     return out.getvalue()
 
 
-async def test_a_call_goes_on_while_redis_restarts_and_later_ones_are_answered(
+async def test_calls_go_on_while_redis_is_away_and_later_ones_are_answered_when_it_is_back(
     voice: Voice, apart: Apart, telephones_apart: Telephones, settings: Any
 ) -> None:
     settings.LIVEKIT = LiveKitEnvironment(**apart.livekit.environment)
     worker = apart.start(WORKER_WARM=2, REDIS_URL=apart.redis.url)
     await asyncio.to_thread(worker.ready)
     assert "Done: make the trunk" in await sync_lines()
-    caller = await at_the_menu(voice, telephones_apart)
-    caller.begin()
+    callers = await asyncio.gather(
+        *(at_the_menu(voice, telephones_apart, caller=f"+1555123010{number}") for number in range(2))
+    )
     await asyncio.to_thread(apart.redis.stop)
-    await caller.press("1")
-    await caller.hears(await voice.saying("id_question"))
-    caller.begin()
-    await asyncio.to_thread(apart.redis.start)
-    await caller.press("4821#1")
-    await caller.hears(await voice.saying("receptionist_intro", seconds=1.0))
-    await caller.hang_up()
+    for caller in callers:
+        caller.begin()
+        await caller.press("1")
+    question = await voice.saying("id_question")
+    await asyncio.gather(*(caller.hears(question) for caller in callers))
+    await callers[0].hang_up()
+    (call,) = await calls_on_record()
+    assert (call.outcome, call.ended_in_step) == ("caller_hung_up", "patient_id")
+    assert "Open pages were not told of a change: Redis does not answer" in worker.written()
+    assert "Traceback" not in worker.written()
 
+    await asyncio.to_thread(apart.redis.start)
+    callers[1].begin()
+    await callers[1].press("4821#1")
+    await callers[1].hears(await voice.saying("receptionist_intro", seconds=1.0))
+    await callers[1].hang_up()
     # What this Redis had is gone, trunks and rules too: the same command makes them again.
     assert "Done: make the trunk" in await sync_lines()
     assert "in step" in await sync_lines()
     later = await at_the_menu(voice, telephones_apart)
     await later.hang_up()
-    assert [call.ended_in_step for call in await calls_on_record(2)] == ["receptionist", "menu"]
-
-
-async def test_a_worker_without_its_redis_answers_calls_and_says_what_is_missing(
-    voice: Voice, apart: Apart, telephones_apart: Telephones
-) -> None:
-    worker = apart.start(WORKER_WARM=1, REDIS_URL="redis://127.0.0.1:9/0")
-    await asyncio.to_thread(worker.ready)
-    caller = await at_the_menu(voice, telephones_apart)
-    await caller.hang_up()
-    (call,) = await calls_on_record()
-    assert (call.outcome, call.ended_in_step) == ("caller_hung_up", "menu")
-    assert "Redis does not answer" in worker.written()
-    assert "Traceback" not in worker.written()
+    assert [call.ended_in_step for call in await calls_on_record(3)] == ["patient_id", "receptionist", "menu"]

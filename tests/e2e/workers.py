@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
@@ -88,6 +89,16 @@ class Worker(Process):
         server_of_forks = psutil.Process(self.popen.pid).children()
         jobs = [job for server in server_of_forks for job in server.children()]
         return sorted(jobs, key=lambda job: (job.create_time(), job.pid))
+
+    def health(self) -> int:
+        """The status of its health page; 0 while there is none."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
 
     def tell_to_stop(self) -> None:
         """What a service manager does."""
