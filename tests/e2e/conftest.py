@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -34,6 +36,22 @@ NUMBER = "+12125550142"
 """The demo clinic's."""
 
 CALLER = "+15551234567"
+
+
+@pytest.fixture(autouse=True)
+def place_on_the_machine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Several of these tests run at once, in processes of their own; one marked `crowd` runs alone."""
+    folder = tmp_path_factory.getbasetemp().parent
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", os.getpid())
+    mode = fcntl.LOCK_EX if request.node.get_closest_marker("crowd") else fcntl.LOCK_SH
+    with (folder / f"{run}.machine").open("w") as machine:
+        with (folder / f"{run}.door").open("w") as door:
+            # Whoever waits for the others to finish stands in the door.
+            fcntl.flock(door, fcntl.LOCK_EX)
+            fcntl.flock(machine, mode)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -51,4 +51,5 @@ async def test_calls_go_on_while_redis_is_away_and_later_ones_are_answered_when_
     assert "in step" in await sync_lines()
     later = await at_the_menu(voice, telephones_apart)
     await later.hang_up()
-    assert [call.ended_in_step for call in await calls_on_record(3)] == ["patient_id", "receptionist", "menu"]
+    ended_in = {call.ended_in_step for call in await calls_on_record(3)}
+    assert ended_in == {"patient_id", "receptionist", "menu"}

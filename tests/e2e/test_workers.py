@@ -9,6 +9,8 @@ from collections import Counter
 from functools import partial
 from http import HTTPStatus
 
+import pytest
+
 from phone.models import Call
 from tests.e2e.conftest import NUMBER, Apart, Voice, calls_on_record, in_database, until
 from tests.e2e.telephone import Telephone, Telephones
@@ -32,6 +34,7 @@ async def ended(worker: Worker) -> int:
     return await until(lambda: asyncio.to_thread(worker.popen.poll), seconds=20)
 
 
+@pytest.mark.crowd
 async def test_of_twenty_callers_at_once_each_gets_one_of_ten_lines_or_hears_that_all_are_busy(
     voice: Voice, apart: Apart, telephones_apart: Telephones
 ) -> None:
@@ -54,6 +57,7 @@ async def test_of_twenty_callers_at_once_each_gets_one_of_ten_lines_or_hears_tha
     await next_one.hears(sentences["the clinic"])
 
 
+@pytest.mark.crowd
 async def test_two_workers_share_twenty_calls_and_stop_without_dropping_one(
     voice: Voice, apart: Apart, telephones_apart: Telephones
 ) -> None:
