@@ -80,9 +80,14 @@ class TestLookingUp:
 
     def test_attempts_are_kept_without_number_or_id(self, clinic: Clinic, patient: Patient) -> None:
         identify(clinic.pk, "4821", MARIA, MONDAY)
-        kept = str(IdentityAttempt.objects.values())
-        assert "4821" not in kept
-        assert MARIA not in kept
+        (kept,) = IdentityAttempt.objects.values()
+        # By chance the digits may stand within a hash of 64 hex digits.
+        kept = {
+            name: None if name.endswith("_hmac") and len(value) == 64 else value
+            for name, value in kept.items()
+        }
+        assert "4821" not in str(kept)
+        assert MARIA not in str(kept)
 
     def test_a_database_that_is_away_identifies_nobody(self, clinic: Clinic, patient: Patient) -> None:
         away = mock.patch.object(IdentityAttempt.objects, "that_count", side_effect=OperationalError("gone"))
