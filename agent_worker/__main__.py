@@ -29,6 +29,10 @@ GOODBYE_SECONDS = 5.0
 NEVER_GIVE_UP = sys.maxsize
 """livekit-server may be away for as long as it likes: live calls do not need the worker's connection to it."""
 
+STARTS_SECONDS = 60.0
+"""How long the first job processes may take to be ready. A busy machine imports everything in half a minute; those
+given up before that would have to be started again, while the worker takes calls that nobody answers."""
+
 JOB_PROCESS = "job_proc"
 """What livekit-agents names its job processes."""
 
@@ -57,6 +61,7 @@ def make_server(livekit: LiveKitEnvironment, settings: WorkerEnvironment) -> Age
         prometheus_port=settings.metrics_port,
         drain_timeout=settings.drain_seconds,
         num_idle_processes=settings.warm,
+        initialize_process_timeout=STARTS_SECONDS,
         load_threshold=math.inf,
         max_retry=NEVER_GIVE_UP,
         multiprocessing_context="forkserver",
