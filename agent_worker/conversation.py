@@ -17,11 +17,11 @@ from agent_worker.deciding import decide_with_model
 from agent_worker.keypad import EntryRules, KeypadListener, Outcome
 from agent_worker.lines.base import Line
 from agent_worker.model_view import may_use_model
-from agent_worker.numbers import region_of
 from agent_worker.prompts import Prompts
 from agent_worker.speech import Speech
 from agent_worker.timeline import CallTimeline
 from phone import phrases, wording
+from phone.numbers import region_of
 from phone.plan import PhonePlan
 from phone.records import RequestTaken
 from phone.wording import Sensitive, Utterance

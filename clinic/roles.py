@@ -18,7 +18,7 @@ EDIT = ("view", "change")
 ALL = ("view", "add", "change", "delete")
 
 HOURS = ("clinic.openinginterval", "clinic.closure", "clinic.closureinterval")
-MENUS = ("phone.menu", "phone.menuoption", "phone.wording", "phone.phoneline")
+MENUS = ("phone.menu", "phone.menuoption", "phone.wording", "phone.directoryentry", "phone.phoneline")
 SETUP = ("clinic.clinic", *HOURS, "phone.phonesettings", *MENUS)
 CALLS = (
     "phone.call",

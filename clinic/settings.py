@@ -158,6 +158,7 @@ AUDITLOG_INCLUDE_TRACKING_MODELS = (
     "phone.Wording",
     "phone.Menu",
     "phone.MenuOption",
+    "phone.DirectoryEntry",
     {
         "model": "phone.PhoneLine",
         "exclude_fields": [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, time
 from typing import Any
 
-from phone.models import MenuOption, PhoneSettings
+from phone.models import DirectoryEntry, MenuOption, PhoneSettings
 
 Action = MenuOption.Action
 
@@ -44,6 +44,18 @@ CLOSURES = [
 ]
 
 LINE = {"number": "+12125550142", "label": "Front desk", "room_prefix": "dental-"}
+
+FRONT_DESK: dict[str, Any] = {
+    "name": "Front desk",
+    "spoken": {"en": "our front desk", "es": "la recepción"},
+    "number": "+12125550143",
+}
+ON_CALL: dict[str, Any] = {
+    "name": "Dentist on call",
+    "spoken": {"en": "the dentist on call", "es": "el dentista de guardia"},
+    "number": "+12125550144",
+    "manner": DirectoryEntry.Manner.WARM,
+}
 
 SETTINGS = {
     "publish_mode": PhoneSettings.PublishMode.ON_SAVE,

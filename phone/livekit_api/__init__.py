@@ -4,6 +4,7 @@ Trunks, rules and rooms go in and come out as this package's own values; a messa
 Every method raises LiveKitUnreachable, LiveKitRefused or LiveKitNotSetUp, each with a sentence for a person.
 """
 
+from phone.livekit_api.answers import CallAnswer
 from phone.livekit_api.errors import (
     LiveKitError,
     LiveKitNotSetUp,
@@ -17,6 +18,7 @@ from phone.livekit_api.values import (
     Encryption,
     OutboundTrunk,
     Participant,
+    PersonCall,
     Room,
     Rule,
     Transport,
@@ -25,6 +27,7 @@ from phone.livekit_api.values import (
 )
 
 __all__ = [
+    "CallAnswer",
     "Encryption",
     "LiveKit",
     "LiveKitError",
@@ -33,6 +36,7 @@ __all__ = [
     "LiveKitUnreachable",
     "OutboundTrunk",
     "Participant",
+    "PersonCall",
     "Room",
     "Rule",
     "Transport",

@@ -17,6 +17,7 @@ from django.conf import settings
 from google.protobuf.json_format import Parse, ParseError
 from livekit import api
 
+from phone.livekit_api.answers import CallAnswer, answer_of, answer_to_transfer, tel_uri
 from phone.livekit_api.errors import (
     LiveKitNotSetUp,
     LiveKitRefused,
@@ -35,11 +36,14 @@ from phone.livekit_api.messages import (
     rule_of,
     trunk_of,
 )
-from phone.livekit_api.values import OutboundTrunk, Participant, Room, Rule, Trunk, WebhookEvent
+from phone.livekit_api.values import OutboundTrunk, Participant, PersonCall, Room, Rule, Trunk, WebhookEvent
 from phone.livekit_settings import AGENT_NAME, LiveKitEnvironment
 
 ANSWER_SECONDS = 5.0
 """How long the server may take to answer."""
+
+TRANSFER_SECONDS = 32.0
+"""How long a transfer may take at least: livekit-sip gives up after 30 s without a NOTIFY."""
 
 WEBHOOK_LEEWAY_SECONDS = 30.0
 """How far the server's clock may be from ours when a webhook's token is checked."""
@@ -154,6 +158,69 @@ class LiveKit:
                 api.CreateAgentDispatchRequest(room=room, agent_name=AGENT_NAME, metadata=metadata)
             )
 
+    async def transfer(self, room: str, identity: str, number: str, *, ring_seconds: int) -> CallAnswer:
+        """Hand the telephone `identity` over to `number` (E.164) by REFER (RFC 3515); how that was answered.
+
+        Where it is accepted, the telephone has left the room, or is about to. Otherwise its call goes on. Raises
+        ValueError for a number that is not E.164.
+        """
+        request = api.TransferSIPParticipantRequest(
+            room_name=room, participant_identity=identity, transfer_to=tel_uri(number)
+        )
+        request.ringing_timeout.seconds = ring_seconds
+        async with self._connected() as server:
+            try:
+                done = await server.sip.transfer_sip_participant(request, timeout=TRANSFER_SECONDS)
+            except api.TwirpError as error:
+                return _answered(error, when_late="no_word")
+            except TimeoutError:
+                return "no_word"
+        return answer_to_transfer(done)
+
+    async def ring_person(self, call: PersonCall) -> CallAnswer:
+        """Call a person into a room; returns once they have answered, or will not.
+
+        They are in the room from the first ring on, and hear and are heard as subscriptions say. Raises ValueError
+        for a number that is not E.164.
+        """
+        tel_uri(call.number)
+        request = api.CreateSIPParticipantRequest(
+            sip_trunk_id=call.trunk_id,
+            sip_call_to=call.number,
+            room_name=call.room,
+            participant_identity=call.identity,
+            participant_attributes=call.attributes,
+            wait_until_answered=True,
+        )
+        request.ringing_timeout.seconds = call.ring_seconds
+        async with self._connected() as server:
+            try:
+                await server.sip.create_sip_participant(request)
+            except api.TwirpError as error:
+                return _answered(error, when_late="no_answer")
+            except TimeoutError:
+                return "no_answer"
+        return "accepted"
+
+    async def set_subscriptions(
+        self, room: str, identity: str, track_ids: list[str], *, wanted: bool
+    ) -> None:
+        """Let `identity` receive these tracks, or not."""
+        request = api.UpdateSubscriptionsRequest(
+            room=room, identity=identity, track_sids=track_ids, subscribe=wanted
+        )
+        async with self._connected() as server:
+            await server.room.update_subscriptions(request)
+
+    async def allow_receiving(self, room: str, identity: str, *, allowed: bool) -> None:
+        """Whether `identity`, who may speak and press keys, may receive anything at all."""
+        permission = api.ParticipantPermission(
+            can_publish=True, can_publish_data=True, can_subscribe=allowed, can_update_metadata=True
+        )
+        request = api.UpdateParticipantRequest(room=room, identity=identity, permission=permission)
+        async with self._connected() as server:
+            await server.room.update_participant(request)
+
     def browser_token(self, *, room: str, identity: str, lifetime: timedelta, empty_seconds: int) -> str:
         """What lets a browser into this room within `lifetime`, with a microphone and keys and nothing more.
 
@@ -232,6 +299,13 @@ class LiveKit:
             )
         except (ParseError, UnicodeDecodeError, OverflowError, OSError, ValueError) as error:
             raise WebhookMalformed from error
+
+
+def _answered(error: api.TwirpError, *, when_late: CallAnswer) -> CallAnswer:
+    answer = answer_of(error, when_late=when_late)
+    if answer is None:
+        raise error
+    return answer
 
 
 def _refusal(error: api.TwirpError, address: str) -> str:

@@ -78,6 +78,18 @@ class Participant:
 
 
 @dataclass(frozen=True)
+class PersonCall:
+    """A call out to a person, into a room. `number` is E.164; `identity` is who they are in the room."""
+
+    trunk_id: str
+    number: str
+    room: str
+    identity: str
+    ring_seconds: int
+    attributes: dict[str, str]
+
+
+@dataclass(frozen=True)
 class WebhookEvent:
     """What livekit-server tells us. `participant` is None where the event is about the room."""
 
