@@ -38,6 +38,11 @@ class Progress:
     silent: bool = False
     said_goodbye: bool = False
     informed: bool = False
+    transferred: bool = False
+    goes_on: bool = False
+    """The caller and a person talk on without us: the call has no end yet."""
+    sought: str = ""
+    """What callers hear the person called who is, or was, rung for them."""
     requests: dict[uuid.UUID, RequestTaken] = field(default_factory=dict)
 
     @property
@@ -47,6 +52,8 @@ class Progress:
             return "failed"
         if self.busy:
             return "busy"
+        if self.transferred:
+            return "transferred"
         if self.requests:
             return "request_taken"
         if self.refused:
@@ -58,6 +65,8 @@ class Progress:
     @property
     def served(self) -> str:
         """What the caller got."""
+        if self.transferred:
+            return "person"
         if self.requests:
             return "request"
         return "information" if self.informed else "nothing"
@@ -99,6 +108,15 @@ class Conversation:
     def keys(self) -> bool:
         """Whether this caller can press keys."""
         return self.line.keys_forwarded
+
+    @property
+    def comes_from_us(self) -> bool:
+        """Whether this call came from one of the clinic's own numbers: it may be one of ours that was sent back."""
+        return bool(self.line.caller) and self.line.caller in self.plan.own_numbers
+
+    def person_joins(self) -> None:
+        """A person is about to hear the caller. They have not agreed to be recorded: what is kept ends here."""
+        self.line.listen(False)
 
     def now(self) -> datetime:
         return self.clock.now()

@@ -52,6 +52,10 @@ class CallQuerySet(models.QuerySet["Call"]):
         """Calls without a final row."""
         return self.filter(outcome="")
 
+    def with_person(self) -> CallQuerySet:
+        """Calls that a person took and that go on without us: they end when their room does."""
+        return self.filter(outcome=self.model.Outcome.TRANSFERRED, ended_at__isnull=True)
+
     def stale(self, *, since: datetime) -> CallQuerySet:
         """Running calls of people whose worker has not written since `since`.
 

@@ -12,7 +12,7 @@ from livekit import rtc
 from livekit.agents.voice.io import AudioInput, AudioOutput, AudioOutputCapabilities, PlaybackFinishedEvent
 
 from agent_worker.keypad import DTMF_KEYS
-from agent_worker.lines.base import KeyPress
+from agent_worker.lines.base import Bridge, KeyPress
 
 REACTION_SECONDS = 0.5
 """From the begin of a prompt (or from its end, after `hear`) to the caller's first key."""
@@ -125,6 +125,7 @@ class SimulatedLine:
     room = ""
     keys_forwarded = True
     audio_input: AudioInput | None = None
+    bridge: Bridge | None = None
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from agent_worker.answering import Desk, take_call
+from agent_worker.lines.base import Bridge
 from agent_worker.lines.simulated import REACTION_SECONDS, SimulatedLine
 from agent_worker.prompts import Prompts, SilentPrompts
 from agent_worker.records import RecordWriter
@@ -26,9 +27,12 @@ CALLER = "+12025550147"
 class Caller(SimulatedLine):
     """Somebody on the phone. What they hear, they hear in order."""
 
-    def __init__(self, number: str, *, keys: bool, origin: str) -> None:
-        super().__init__([], caller=number)
+    def __init__(
+        self, number: str, *, keys: bool, origin: str, dialled: str = "", bridge: Bridge | None = None
+    ) -> None:
+        super().__init__([], caller=number, dialled=dialled)
         self.keys_forwarded = keys
+        self.bridge = bridge
         self.origin = origin
         self.events: list[dict[str, Any]] = []
         self._news = asyncio.Event()
@@ -100,13 +104,15 @@ def place_call(
     prompts: Prompts | None = None,
     speech: Speech | None = None,
     calls_already: int = 0,
+    dialled: str = "",
+    bridge: Bridge | None = None,
 ) -> Caller:
     """Run one call in which the caller does what `talk` says, to its end; then they hang up."""
     loaded = live_plan_of(publish(plan or a_plan()).pk)
     assert loaded is not None
 
     async def call() -> Caller:
-        caller = Caller(number, keys=keys, origin=origin)
+        caller = Caller(number, keys=keys, origin=origin, dialled=dialled, bridge=bridge)
         desk = Desk(prompts=prompts or SilentPrompts(), writer=RecordWriter(), speech=speech or Speech())
         desk.live_calls = calls_already
         running = asyncio.create_task(take_call(caller, desk, loaded, answered_at=clock))
