@@ -16,7 +16,7 @@ from phone.wording import default_phrases, default_wording
 def clinic_with_setup(clinic_id: int) -> Clinic:
     """The clinic with every row that makes its plan, in nine queries. Raises Clinic.DoesNotExist."""
     return (
-        Clinic.objects.select_related("phone_settings")
+        Clinic.objects.select_related("phone_settings__person", "phone_settings__urgent_person")
         .prefetch_related(
             "opening_intervals",
             "closures__intervals",

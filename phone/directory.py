@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from clinic.models import Clinic
@@ -30,27 +30,33 @@ def home_region(clinic: Clinic) -> str:
     return region_of(str(clinic.office_number or "") or next(iter(own_numbers(clinic)), ""))
 
 
+def leads_back() -> frozenset[str]:
+    """The numbers (E.164) of all lines of this system: a call to one would come back to it."""
+    return frozenset(str(number) for number in PhoneLine.objects.values_list("number", flat=True))
+
+
 def number_in_directory(typed: str, clinic: Clinic) -> str:
     """A number as staff typed it, as E.164. Raises NumberRefused with a sentence."""
-    ours = (str(number) for number in PhoneLine.objects.values_list("number", flat=True))
-    return callable_number(typed, region=home_region(clinic), own=set(ours))
+    return callable_number(typed, region=home_region(clinic), own=leads_back())
 
 
 def directory_problems(clinic: Clinic) -> Iterator[Problem]:
     """What is wrong with the entries that callers can be put through to."""
-    for entry in clinic.directory.all():
-        for problem in entry_problems(entry, clinic):
+    entries = list(clinic.directory.all())
+    own = leads_back() if entries else frozenset()
+    for entry in entries:
+        for problem in entry_problems(entry, clinic, own):
             sentence = f"Directory, {entry.name}: {problem.sentence}"
             yield Problem(sentence, problem.row, problem.field, problem.blocks)
 
 
-def entry_problems(entry: DirectoryEntry, clinic: Clinic) -> Iterator[Problem]:
-    """What is wrong with one entry by itself. Nothing, when it is switched off."""
+def entry_problems(entry: DirectoryEntry, clinic: Clinic, own: Collection[str]) -> Iterator[Problem]:
+    """What is wrong with one entry by itself. Nothing, when it is switched off. `own` is `leads_back()`."""
     if not entry.enabled:
         return
     yield from text_problems(entry, "spoken", entry.spoken, clinic.languages, "what callers hear")
     try:
-        number_in_directory(str(entry.number), clinic)
+        callable_number(str(entry.number), region=home_region(clinic), own=own)
     except NumberRefused as refusal:
         yield Problem(str(refusal), entry, "number")
     ways_out = [line for line in clinic.phone_lines.all() if line.enabled and line.outbound_address]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 from django import forms
@@ -15,7 +16,7 @@ from clinic.admin.rows import ClinicRowForm
 from clinic.models import Clinic
 from phone.admin.setup import SetupAdmin, show_beside_fields
 from phone.building import settings_of
-from phone.directory import entry_problems, number_in_directory
+from phone.directory import entry_problems, leads_back, number_in_directory
 from phone.models import DirectoryEntry, MenuOption
 from phone.numbers import NumberRefused
 
@@ -41,13 +42,10 @@ class DirectoryEntryForm(ClinicRowForm):
                 cleaned["number"] = number_in_directory(typed, clinic)
             except NumberRefused as refusal:
                 self.add_error("number", str(refusal))
-        entry = DirectoryEntry(
-            clinic=clinic,
-            enabled=bool(cleaned.get("enabled")),
-            spoken=cleaned.get("spoken") or {},
-            number=cleaned.get("number") or "",
-        )
-        show_beside_fields(self, entry_problems(entry, clinic))
+        entry = copy(self.instance)
+        for name, value in cleaned.items():
+            setattr(entry, name, value)
+        show_beside_fields(self, entry_problems(entry, clinic, leads_back()))
         return cleaned
 
 

@@ -96,6 +96,8 @@ class Telephone:
         self.closed = asyncio.Event()
         """The line is closed: nobody can be heard any more."""
         self.answered = asyncio.Event()
+        self.amplitude = 200
+        """How loud what is said into the telephone is: too soft to count as heard, if nothing else is said."""
         self.subscriptions = 0
         """How often somebody has begun to receive this telephone's audio."""
         self._since = 0
@@ -181,7 +183,9 @@ class Telephone:
         if who.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT:
             publication.set_subscribed(True)
 
-    def _hear(self, track: rtc.RemoteTrack, _publication: object, _who: object) -> None:
+    def _hear(
+        self, track: rtc.RemoteTrack, _publication: rtc.RemoteTrackPublication, _who: rtc.RemoteParticipant
+    ) -> None:
         self.answered.set()
         self._tasks.append(asyncio.create_task(self.ear.listen(track)))
 
@@ -191,9 +195,10 @@ class Telephone:
     async def _hum(self) -> None:
         """A soft tone: what a caller's room sounds like, and proof that audio really flows."""
         size = int(RATE * 0.02)
-        wave = (200 * np.sin(2 * math.pi * 440 * np.arange(size) / RATE)).astype(np.int16)
-        frame = rtc.AudioFrame(wave.tobytes(), RATE, 1, size)
+        wave = np.sin(2 * math.pi * 440 * np.arange(size) / RATE)
         while True:
+            samples = (self.amplitude * wave).astype(np.int16)
+            frame = rtc.AudioFrame(samples.tobytes(), RATE, 1, size)
             await self._source.capture_frame(frame)
 
 
@@ -213,6 +218,7 @@ class Telephones:
         kind: str = "sip",
         room: str = "",
         dispatch: bool = True,
+        telephone: Telephone | None = None,
     ) -> Telephone:
         """Call `dialled` from `caller`; returns when the telephone is in its room and rings."""
         room = room or f"dental-_{caller}_{secrets.token_hex(4)}"
@@ -233,7 +239,7 @@ class Telephones:
         if dispatch:
             agents = [api.RoomAgentDispatch(agent_name=AGENT_NAME)]
             token = token.with_room_config(api.RoomConfiguration(agents=agents))
-        telephone = Telephone()
+        telephone = telephone or Telephone()
         await telephone.connect(self._server.url, token.to_jwt())
         self._calling.append(telephone)
         return telephone
