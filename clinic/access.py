@@ -44,8 +44,9 @@ class RecordsAccess:
         response: HttpResponse = super().change_view(request, object_id, form_url, context)  # type: ignore[misc]
         # Anything but 200 showed nothing: a redirect, because it was saved or there is no such object.
         if response.status_code == 200:
-            obj = self.get_object(request, unquote(object_id))  # type: ignore[attr-defined]
-            record_access(request, AccessRecord.Action.VIEW, obj)
+            model: type[Model] = self.model  # type: ignore[attr-defined]
+            shown = model(pk=model._meta.pk.to_python(unquote(object_id)))
+            record_access(request, AccessRecord.Action.VIEW, shown)
         return response
 
     def history_view(

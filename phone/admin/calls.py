@@ -141,16 +141,17 @@ class CallAdmin(EvidencePages, DownloadMixin, RecordsAccess, ModelAdmin):
             calls = calls.none()
         return TemplateResponse(request, "admin/phone/call/running.html", {"calls": calls[:50]})
 
-    def change_view(
+    def render_change_form(
         self,
         request: HttpRequest,
-        object_id: str,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        obj: Call | None = None,
     ) -> HttpResponse:
-        call = self.get_object(request, object_id)
-        page = {} if call is None else self._page(request, call)
-        return super().change_view(request, object_id, form_url, (extra_context or {}) | page)
+        page = {} if obj is None else self._page(request, obj)
+        return super().render_change_form(request, context | page, add, change, form_url, obj)
 
     def _page(self, request: HttpRequest, call: Call) -> dict[str, Any]:
         return {

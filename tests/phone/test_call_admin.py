@@ -261,7 +261,7 @@ class TestTheCallsPage:
     ) -> None:
         for number in range(60):
             add_event(call, "key", seconds=80 + number, key="5")
-        with django_assert_max_num_queries(15):
+        with django_assert_max_num_queries(14):
             self.page(office, call)
 
     def test_is_for_the_office_only(self, client: Client, call: Call) -> None:
