@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from phone.line_check import (
@@ -26,6 +26,9 @@ FAST = (0.5, 0.2, 0.1)
 
 PLACES = st.integers(0, 3 * len(SEQUENCE) - 1)
 LATENCIES = st.floats(0.0, 0.3)
+
+SAME_MOMENT = 0.8
+"""Of two arrivals of one key within these seconds, nobody can say which press was which."""
 
 
 @st.composite
@@ -122,7 +125,9 @@ def test_a_slow_key_is_named_and_not_those_that_overtook_it(
 ) -> None:
     sent, heard = line
     late = Press(heard[place].key, heard[place].at + later)
-    found = only(compare(sent, in_time(*heard[:place], *heard[place + 1 :], late)).findings)
+    others = heard[:place] + heard[place + 1 :]
+    assume(not any(press.key == late.key and abs(press.at - late.at) < SAME_MOMENT for press in others))
+    found = only(compare(sent, in_time(*others, late)).findings)
     assert (named(found), found.trouble) == ((sent[place].key, round_of(place)), Trouble.SLOW)
     assert found.latency == pytest.approx(late.at - sent[place].at)
 
