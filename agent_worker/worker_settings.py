@@ -23,7 +23,7 @@ class WorkerEnvironment(BaseSettings):
         description="Calls that this worker answers at once. Further callers hear that all lines are busy.",
     )
     warm: int = Field(
-        default=min(os.cpu_count() or 1, 4),
+        default=10,
         ge=1,
         le=64,
         validation_alias="WORKER_WARM",

@@ -60,7 +60,12 @@ class RoomLine:
     """
 
     def __init__(
-        self, ctx: JobContext, caller: rtc.RemoteParticipant, speaker: RoomSpeaker, epoch: int = 1
+        self,
+        ctx: JobContext,
+        caller: rtc.RemoteParticipant,
+        speaker: RoomSpeaker,
+        publishing: asyncio.Task[rtc.LocalTrackPublication],
+        epoch: int = 1,
     ) -> None:
         telephone = caller.kind == SIP
         attributes = caller.attributes
@@ -76,7 +81,7 @@ class RoomLine:
         self._identity = caller.identity
         self._screen = None if telephone else RoomScreen(ctx.room, caller.identity)
         self._speaker = speaker
-        self._publication: rtc.LocalTrackPublication | None = None
+        self._publishing = publishing
         self._microphone = RoomMicrophone()
         self.audio_input: AudioInput | None = self._microphone
         self.audio_output: AudioOutput = speaker
@@ -112,10 +117,9 @@ class RoomLine:
         try:
             caller = await _when(ctx.room, CALLER_EVENTS, lambda: _caller_in(ctx.room), CALLER_COMES_SECONDS)
             # Keys that are pressed from here on count.
-            line = cls(ctx, caller, speaker, epoch)
+            line = cls(ctx, caller, speaker, publishing, epoch)
             await _when(ctx.room, STATUS_EVENTS, lambda: line._gone or _answered(caller), ANSWERED_SECONDS)
-            publication = await publishing
-        except (TimeoutError, rtc.participant.PublishTrackError):
+        except TimeoutError:
             # Its name is left out: it holds the caller's number.
             log.warning("a room had no caller to answer")
             publishing.cancel()
@@ -128,7 +132,6 @@ class RoomLine:
                 rtc.ParticipantTrackPermission(participant_identity=caller.identity, allow_all=True)
             ],
         )
-        line._publication = publication
         return line
 
     # What the call does with the line
@@ -167,10 +170,15 @@ class RoomLine:
         self._receive()
 
     async def opened(self) -> None:
-        """Return when the caller's side has subscribed to our track, or after `HEARS_US_SECONDS`."""
-        if self._publication is not None and not self._gone:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._publication.wait_for_subscription(), HEARS_US_SECONDS)
+        """Return when the caller's side has subscribed to our track, or after `HEARS_US_SECONDS`.
+
+        Raises PublishTrackError where livekit-server refuses the track.
+        """
+        if self._gone:
+            return
+        publication = await self._publishing
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(publication.wait_for_subscription(), HEARS_US_SECONDS)
 
     async def hang_up(self) -> None:
         """Let queued audio play out, then delete the room: the caller's telephone hears the line close."""
@@ -183,6 +191,7 @@ class RoomLine:
                 await self._screen.flush()
             await asyncio.sleep(LAST_WORD_SECONDS)
         self._gone = True
+        self._publishing.cancel()
         self._microphone.close()
         await _close(self._ctx)
         await self._speaker.aclose()

@@ -11,8 +11,10 @@ from livekit.agents.voice.io import AudioInput
 from agent_worker.lines.base import Ear
 from agent_worker.lines.pacing import SAMPLE_RATE, PacedAudio
 
-FRAME_SECONDS = 0.05
-LEAD = 0.2
+FRAME_SECONDS = 0.1
+"""Each frame costs this process the same, however long it is."""
+
+LEAD = 0.3
 """Seconds of audio handed to WebRTC ahead of time: rides out a busy machine. A key empties it at once."""
 
 SOURCE_MILLISECONDS = 1000
