@@ -48,16 +48,22 @@ def spread(figures: dict[str, float]) -> str:
 
 
 def timing(
-    what: str, samples: Sequence[float], *, limits_ms: Mapping[int, float], stock: Sequence[float] = ()
+    what: str,
+    samples: Sequence[float],
+    *,
+    limits_ms: Mapping[int, float] | None = None,
+    stock: Sequence[float] = (),
 ) -> Row:
-    """A row of latencies in seconds, whose percentiles must stay within `limits_ms` (percentile → limit)."""
+    """A row of latencies in seconds, whose percentiles must stay within `limits_ms` (percentile → limit), if any."""
     ours = milliseconds(samples)
     theirs = milliseconds(stock) if stock else {}
     return Row(
         what=what,
         ours=spread(ours),
-        target=", ".join(f"p{percent} ≤ {limit:g}" for percent, limit in limits_ms.items()) + " ms",
-        met=all(ours[f"p{percent}"] <= limit for percent, limit in limits_ms.items()),
+        target=", ".join(f"p{percent} ≤ {limit:g}" for percent, limit in limits_ms.items()) + " ms"
+        if limits_ms
+        else "",
+        met=all(ours[f"p{percent}"] <= limit for percent, limit in limits_ms.items()) if limits_ms else None,
         stock=spread(theirs) if theirs else "",
         figures=ours | {f"stock_{name}": value for name, value in theirs.items()},
     )

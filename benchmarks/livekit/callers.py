@@ -7,6 +7,7 @@ JSON, each line of the output its result; times in seconds. A caller who hears n
 | order | result |
 |---|---|
 | `{"do": "dial", "callers": 10}` | `first_prompt`: the moment before joining the room → first audible frame, of each |
+| `{"do": "dial_among", "calls": 20}` | `first_prompt`: one more caller after the other, while the others press keys |
 | `{"do": "press", "keys": 30}` | each of them: `next_prompt`: key → the next prompt's first audible frame |
 | `{"do": "dial_stock", "callers": 4}`, `{"do": "press_stock", "keys": 5}` | the same with the stock task |
 | `{"do": "hold", "callers": 5}` | `answered`: so many more callers, who only ask for the menu now and then |
@@ -41,6 +42,9 @@ STOCK_AGENT = "stock-dtmf"
 PATIENCE_SECONDS = 15.0
 THINKS_SECONDS = (0.3, 0.9)
 """How long a caller listens before the next key. Every prompt here is longer, so that the key cuts it."""
+
+CALLS_AFTER_SECONDS = (1.0, 2.0)
+"""From one more caller's end to the next one, while others are on the line."""
 
 STOCK_THINKS_SECONDS = 0.8
 HOLDS_SECONDS = 8.0
@@ -82,6 +86,11 @@ class Caller:
         with contextlib.suppress(TimeoutError):
             return await self._ear.first_sound(within=PATIENCE_SECONDS) - began
         return None
+
+    async def hang_up(self) -> None:
+        """End this call."""
+        assert self._telephone is not None
+        await self._telephone.hang_up()
 
     async def press(self, keys: int) -> list[float]:
         """Consent, then ask for the hours and for the menu by turns: the seconds from each key to what it brings."""
@@ -128,6 +137,8 @@ class Crowd:
                 return {"first_prompt": await self._dial(self._clinic, count)}
             case {"do": "dial_stock", "callers": count}:
                 return {"first_prompt": await self._dial(self._stock, count)}
+            case {"do": "dial_among", "calls": count}:
+                return {"first_prompt": await self._dial_among(count)}
             case {"do": "press", "keys": keys}:
                 samples = await asyncio.gather(*(caller.press(keys) for caller in self._callers))
                 return {"next_prompt": list(chain.from_iterable(samples))}
@@ -151,6 +162,20 @@ class Crowd:
         callers = [Caller(telephones, self._beginnings) for _ in range(count)]
         self._callers += callers
         heard = await asyncio.gather(*(caller.dial() for caller in callers))
+        return [seconds for seconds in heard if seconds is not None]
+
+    async def _dial_among(self, calls: int) -> list[float]:
+        """Each of `calls` ends before the next one begins; meanwhile everybody else presses keys without end."""
+        pressing = [asyncio.create_task(caller.press(sys.maxsize)) for caller in self._callers]
+        heard = []
+        for _ in range(calls):
+            caller = Caller(self._clinic, self._beginnings)
+            heard.append(await caller.dial())
+            await caller.hang_up()
+            await asyncio.sleep(random.uniform(*CALLS_AFTER_SECONDS))
+        for task in pressing:
+            task.cancel()
+        await asyncio.gather(*pressing, return_exceptions=True)
         return [seconds for seconds in heard if seconds is not None]
 
     async def _hold(self) -> bool:

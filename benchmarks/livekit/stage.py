@@ -126,6 +126,11 @@ class Stage:
         samples: list[float] = self.order(do="dial", callers=callers)["first_prompt"]
         return samples
 
+    def dial_among(self, calls: int) -> list[float]:
+        """Have so many more callers call, one after the other, while the others press keys. Returns as `dial`."""
+        samples: list[float] = self.order(do="dial_among", calls=calls)["first_prompt"]
+        return samples
+
     def press(self, keys: int) -> list[float]:
         """Have each of them press so many keys. Returns key → next prompt of each, in seconds."""
         samples: list[float] = self.order(do="press", keys=keys)["next_prompt"]
