@@ -52,7 +52,7 @@ async def leave_message(conversation: Conversation, *, topic: str = "") -> Answe
     Raises CallLeft when the call ends meanwhile; what was said until then is sent.
     """
     folder = conversation.recording.folder
-    if folder is None or not conversation.line.has_sound:
+    if folder is None or not (conversation.line.has_sound and conversation.line.voice_on):
         await conversation.say(conversation.words("voicemail_no_sound"))
         return await take_request(conversation, Wish("callback", topic=topic))
     conversation.enter("voicemail")

@@ -105,6 +105,13 @@ URGENT: dict[str, Any] = {
     "action": Action.URGENT,
 }
 
+MESSAGE: dict[str, Any] = {
+    "key": "7",
+    "label": {"en": "a message for our office", "es": "un mensaje para nuestra oficina"},
+    "phrases": {"en": "leave a message, voicemail", "es": "dejar un mensaje, buzón de voz"},
+    "action": Action.VOICEMAIL,
+}
+
 STOP_RECORDING: dict[str, Any] = {
     "key": "8",
     "label": {"en": "an end to the recording", "es": "detener la grabación"},
@@ -119,13 +126,13 @@ MENUS: dict[str, dict[str, Any]] = {
         "intro": {},
         "options": [APPOINTMENTS, OFFICE_HOURS, CALL_BACK, DIRECTIONS, BILLING, URGENT, STOP_RECORDING],
     },
-    # A caller who knows the keys finds the same things on them at night.
+    # A caller who knows the keys finds the same things on them at night, and can leave a message besides.
     CLOSED_MENU: {
         "intro": {
             "en": "You can still choose one of these.",
             "es": "Aun así puede elegir una de estas opciones.",
         },
-        "options": [APPOINTMENTS, OFFICE_HOURS, CALL_BACK, DIRECTIONS, URGENT, STOP_RECORDING],
+        "options": [APPOINTMENTS, OFFICE_HOURS, CALL_BACK, DIRECTIONS, URGENT, MESSAGE, STOP_RECORDING],
     },
     "Billing and insurance": {
         "intro": {},

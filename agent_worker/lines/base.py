@@ -53,6 +53,10 @@ class Line(Protocol):
     audio_input: AudioInput | None
     audio_output: AudioOutput
 
+    @property
+    def voice_on(self) -> bool:
+        """Whether the caller's voice could be heard now: not from a page whose microphone is off."""
+
     def on_key(self, handler: Callable[[KeyPress], None]) -> None:
         """Call `handler` for each key the caller presses, from now to the end of the call."""
 

@@ -165,6 +165,11 @@ class BrowserLine:
 
     # What the call does with the line
 
+    @property
+    def voice_on(self) -> bool:
+        """Whether the page has switched its microphone on."""
+        return self._microphone_on
+
     def on_key(self, handler: Callable[[KeyPress], None]) -> None:
         """Call `handler` for each key, those pressed before now included."""
         self._key_handler = handler

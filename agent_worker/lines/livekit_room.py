@@ -136,6 +136,11 @@ class RoomLine:
 
     # What the call does with the line
 
+    @property
+    def voice_on(self) -> bool:
+        """Whether the caller sends sound: a telephone always does, a page while its microphone is on."""
+        return any(not track.muted for track in self._microphones())
+
     def on_key(self, handler: Callable[[KeyPress], None]) -> None:
         """Call `handler` for each key, those pressed before now included."""
         self._key_handler = handler

@@ -156,6 +156,10 @@ class SimulatedLine:
         self._over = False
         self.audio_output.on("playback_finished", self._prompt_finished)
 
+    @property
+    def voice_on(self) -> bool:
+        return self.has_sound
+
     def on_key(self, handler: Callable[[KeyPress], None]) -> None:
         self._key = handler
 

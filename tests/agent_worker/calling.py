@@ -42,6 +42,11 @@ class Caller(SimulatedLine):
         self._humming: asyncio.Task[None] | None = None
         self.silent = False
         """Whether they say nothing, where they would hum."""
+        self.microphone_on = True
+
+    @property
+    def voice_on(self) -> bool:
+        return self.has_sound and self.microphone_on
 
     def show(self, event: dict[str, Any]) -> None:
         self.events.append(event)

@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from agent_worker.lines.base import KeyPress, Line
+from agent_worker.lines.browser import BrowserLine
 from agent_worker.lines.browser_socket import BrowserSockets
 from agent_worker.lines.pacing import FRAME_BYTES, SAMPLE_RATE
 from clinic.management.commands.serve import listen
@@ -404,3 +405,15 @@ async def test_many_callers_at_once_each_hear_their_own_clinic(phone: PhoneServe
     names = [f"caller {number}" for number in range(20)]
     heard = await asyncio.gather(*(caller(name) for name in names))
     assert heard == [(10, name) for name in names]
+
+
+async def test_a_page_has_a_voice_only_while_its_microphone_is_on() -> None:
+    async def nothing(_message: object) -> None:
+        """Nobody looks at this page."""
+
+    line = BrowserLine(nothing)  # type: ignore[arg-type]
+    assert not line.voice_on
+    line.switch_microphone(True)
+    assert line.voice_on
+    line.switch_microphone(False)
+    assert not line.voice_on

@@ -248,8 +248,10 @@ def test_without_a_keypad_silence_sends_it(tmp_path: Path) -> None:
     assert request.confirmed
 
 
-def test_a_line_without_a_microphone_takes_a_call_back_request_instead() -> None:
+@pytest.mark.parametrize("why", ["no sound is recorded here", "the microphone is off"])
+def test_where_no_voice_can_be_kept_a_call_back_request_is_taken_instead(tmp_path: Path, why: str) -> None:
     async def talk(caller: Caller) -> None:
+        caller.microphone_on = why != "the microphone is off"
         await caller.hears_to_the_end("do you consent")
         caller.presses("1")
         await caller.hears("press 7")
@@ -261,9 +263,9 @@ def test_a_line_without_a_microphone_takes_a_call_back_request_instead() -> None
         caller.presses("1")
         await caller.hears("We will call you by")
 
-    call(talk, None)
+    call(talk, tmp_path if why == "the microphone is off" else None)
     assert Request.objects.get().kind == "callback"
-    assert not Recording.objects.exists()
+    assert not Recording.objects.filter(kind="voicemail").exists()
 
 
 def test_a_disk_that_refuses_leads_to_a_call_back_request(tmp_path: Path) -> None:

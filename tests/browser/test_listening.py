@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -58,11 +59,11 @@ async def test_the_office_listens_to_a_call_and_goes_to_a_line_of_its_timeline(
     line = office.locator(".office-line")
     assert await line.nth(0).get_attribute("data-plays") is None, "said before the recording began"
     await office.get_by_role("button", name="Play", exact=True).click()
-    await expect(office.locator('[data-part="now"]')).to_have_text("0:02")
+    await expect(office.locator('[data-part="now"]')).to_have_text(re.compile("0:0[2-9]"))
     await expect(office.get_by_role("button", name="Pause")).to_be_visible()
     await expect(office.locator('.office-line[aria-current="true"]')).to_contain_text("For appointments")
     await line.filter(has_text="When would you like to come in?").click()
-    await expect(office.locator('[data-part="now"]')).to_have_text("0:28")
+    await expect(office.locator('[data-part="now"]')).to_have_text(re.compile("0:(2[7-9]|3.)"))
     present = office.locator('.office-line[aria-current="true"]')
     await expect(present).to_have_count(1)
     await expect(present).to_contain_text("When would you like to come in?")
@@ -79,7 +80,7 @@ async def test_the_office_listens_to_a_call_and_goes_to_a_line_of_its_timeline(
     assert not complaints
 
 
-async def test_who_may_not_listen_sees_why(office: Page, site: Site) -> None:
+async def test_a_deleted_recording_is_said_to_be_so(office: Page, site: Site) -> None:
     call = await in_database(a_recorded_call)
     await in_database(lambda: Recording.objects.update(state="deleted"))
     await office.goto(f"{site.address}/admin/phone/call/{call.pk}/change/")
@@ -115,6 +116,6 @@ async def test_a_message_plays_in_its_requests_page(office: Page, site: Site, wi
     await office.set_viewport_size({"width": width, "height": 800})
     await office.goto(f"{site.address}/admin/phone/request/{request.pk}/change/")
     await office.get_by_role("button", name="Play", exact=True).click()
-    await expect(office.locator('[data-part="now"]')).to_have_text("0:01")
+    await expect(office.locator('[data-part="now"]')).to_have_text(re.compile("0:0[1-9]"))
     if width > 1000:
         await picture(office, "admin-message.png")
