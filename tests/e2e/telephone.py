@@ -15,7 +15,16 @@ from phone.livekit_settings import AGENT_NAME
 
 RATE = 48_000
 FRAME_SECONDS = 0.01
-HUM_SECONDS = 0.1
+FRAME_OF_SOUND = 0.1
+"""Seconds of sound that are handed over at a time."""
+
+WAITS_MILLISECONDS = 300
+"""So much sound waits to be sent, or a frame more: it rides out a busy machine."""
+
+HUM_LOUD, HUM_HERTZ = 200.0, 440.0
+"""A soft tone: what a caller's room sounds like."""
+
+SPEAKS_LOUD, KEY_LOUD = 4000.0, 6000.0
 AUDIBLE = 150.0
 """Root mean square of 16 bit samples from which on something is heard."""
 
@@ -121,7 +130,7 @@ class Telephone:
         self.subscriptions = 0
         """How often somebody has begun to receive this telephone's audio."""
         self._since = 0
-        self._tone: np.ndarray[Any, np.dtype[np.int16]] | None = None
+        self._frame = _sound(HUM_LOUD, HUM_HERTZ)
         self._tasks: list[asyncio.Task[None]] = []
         self.room.on("track_published", self._offered)
         self.room.on("track_subscribed", self._hear)
@@ -134,7 +143,7 @@ class Telephone:
         for guest in self.room.remote_participants.values():
             for publication in guest.track_publications.values():
                 self._offered(publication, guest)
-        self._source = rtc.AudioSource(RATE, 1)
+        self._source = rtc.AudioSource(RATE, 1, queue_size_ms=WAITS_MILLISECONDS)
         track = rtc.LocalAudioTrack.create_audio_track("telephone", self._source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         await self.room.local_participant.publish_track(track, options)
@@ -147,27 +156,24 @@ class Telephone:
                 await asyncio.sleep(gap)
             await self.room.local_participant.publish_dtmf(code=KEYS.index(key), digit=key)
 
-    def speak(self, hertz: float = 300.0) -> None:
-        """Say something, as loud as people do, until `fall_silent`: a tone that a recording can be searched for."""
-        moment = np.arange(int(RATE * 0.02)) / RATE
-        self._tone = (4000 * np.sin(2 * math.pi * hertz * moment)).astype(np.int16)
+    async def speak(self, hertz: float = 300.0) -> None:
+        """Say something, as loud as people do, until `fall_silent`: a tone that a recording can be searched for.
 
-    def fall_silent(self) -> None:
+        Returns as its first samples leave the telephone.
+        """
+        await self._say(_sound(SPEAKS_LOUD, hertz))
+
+    async def fall_silent(self) -> None:
         """Say nothing more; what is left is the hum of the room."""
-        self._tone = None
+        await self._say(_sound(HUM_LOUD, HUM_HERTZ))
 
     async def press_aloud(self, keys: str) -> None:
         """Press these keys on a telephone whose tones are heard in its audio too, also before the key arrives."""
-        moment = np.arange(int(RATE * 0.02)) / RATE
         for key in keys:
-            low, high = TONES[key]
-            self._tone = (
-                6000 * (np.sin(2 * math.pi * low * moment) + np.sin(2 * math.pi * high * moment))
-            ).astype(np.int16)
+            await self._say(_sound(KEY_LOUD, *TONES[key]))
             await asyncio.sleep(0.1)
             await self.press(key)
-            await asyncio.sleep(0.15)
-            self._tone = None
+            await self.fall_silent()
             await asyncio.sleep(0.1)
 
     async def hang_up(self) -> None:
@@ -256,15 +262,20 @@ class Telephone:
         self.subscriptions += 1
 
     async def _hum(self) -> None:
-        """A soft tone: what a caller's room sounds like, and proof that audio really flows."""
-        size = int(RATE * HUM_SECONDS)
-        wave = (200 * np.sin(2 * math.pi * 440 * np.arange(size) / RATE)).astype(np.int16)
-        frame = rtc.AudioFrame(wave.tobytes(), RATE, 1, size)
+        """Say what there is to say: the hum of a caller's room is proof that audio really flows."""
         while True:
-            sound = frame
-            if self._tone is not None:
-                sound = rtc.AudioFrame(self._tone.tobytes(), RATE, 1, size)
-            await self._source.capture_frame(sound)
+            await self._source.capture_frame(self._frame)
+
+    async def _say(self, frame: rtc.AudioFrame) -> None:
+        self._frame = frame
+        await asyncio.sleep(self._source.queued_duration)
+
+
+def _sound(loud: float, *hertz: float) -> rtc.AudioFrame:
+    """These tones at once. The frame fits onto itself where `hertz * FRAME_OF_SOUND` is whole."""
+    moment = np.arange(int(RATE * FRAME_OF_SOUND)) / RATE
+    wave = loud * np.sum([np.sin(2 * math.pi * each * moment) for each in hertz], axis=0)
+    return rtc.AudioFrame(wave.astype(np.int16).tobytes(), RATE, 1, moment.size)
 
 
 class Server(Protocol):

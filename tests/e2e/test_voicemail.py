@@ -56,7 +56,7 @@ async def speaks_after_the_tone(voice: Voice, telephones: Telephones, *, consent
         lambda: in_database(Recording.objects.filter(kind="voicemail", state="running").first), seconds=60
     )
     assert running is not None
-    caller.speak(SPOKEN_HERTZ)
+    await caller.speak(SPOKEN_HERTZ)
     return caller
 
 
