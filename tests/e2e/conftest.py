@@ -225,10 +225,10 @@ async def calls_on_record(count: int = 1) -> list[Call]:
     return await until(lambda: in_database(ended), seconds=20)
 
 
-async def until(find: Callable[[], Awaitable[T | None]], *, seconds: float = 10.0) -> T:
-    """What `find` finds, as soon as it finds something. Fails after so many seconds."""
-    for _ in range(int(seconds / 0.05)):
+async def until(find: Callable[[], Awaitable[T | None]], *, seconds: float = 10.0, every: float = 0.05) -> T:
+    """What `find` finds, as soon as it finds something; it looks `every` so often. Fails after so many seconds."""
+    for _ in range(int(seconds / every)):
         if (found := await find()) is not None:
             return found
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(every)
     raise AssertionError(f"not there after {seconds} seconds")

@@ -27,12 +27,17 @@ class DeepgramServer(ProviderServer):
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/v1/listen", self._listen)]
 
-    async def hears(self, text: str) -> None:
-        """The caller's words, as they grow and then whole."""
+    async def hears(self, text: str, connection: web.WebSocketResponse | None = None) -> None:
+        """The caller's words, as they grow and then whole; on one connection where it is given."""
         words = text.split()
-        await self._send({"type": "SpeechStarted", "channel": [0, 1], "timestamp": 0.0})
-        await self._send(_result(words[:1], final=False))
-        await self._send(_result(words, final=True))
+        to = {connection} if connection else self._sockets
+        await self._send({"type": "SpeechStarted", "channel": [0, 1], "timestamp": 0.0}, to)
+        await self._send(_result(words[:1], final=False), to)
+        await self._send(_result(words, final=True), to)
+
+    async def received(self, connection: web.WebSocketResponse, pcm: bytes, rate: int) -> None:
+        """A caller's sound has come: 16 bit samples, one channel, `rate` a second."""
+        self.audio_bytes += len(pcm)
 
     async def hang_up(self) -> None:
         """Close every connection, as a provider that goes down in mid-call."""
@@ -49,17 +54,17 @@ class DeepgramServer(ProviderServer):
         try:
             async for message in socket:
                 if message.type == WSMsgType.BINARY:
-                    self.audio_bytes += len(message.data)
+                    await self.received(socket, message.data, int(request.query["sample_rate"]))
                 elif message.json()["type"] == "CloseStream":
                     break
         finally:
             self._sockets.discard(socket)
         return socket
 
-    async def _send(self, message: dict[str, Any]) -> None:
+    async def _send(self, message: dict[str, Any], to: set[web.WebSocketResponse]) -> None:
         if self.mode == "silent":
             return
-        for socket in list(self._sockets):
+        for socket in list(to):
             await socket.send_json(message)
 
 
