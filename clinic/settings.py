@@ -243,6 +243,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": crontab(hour="3", minute="30"),
     },
     "store-waiting-recordings": {"task": "phone.tasks.store_waiting_recordings", "schedule": 30},
+    "tell-of-late-sounds": {"task": "phone.tasks.tell_of_late_sounds", "schedule": 300},
 }
 if LIVEKIT.configured:
     CELERY_BEAT_SCHEDULE["reconcile-rooms"] = {

@@ -19,6 +19,7 @@ from phone.models import (
     ConsentRecord,
     Deletion,
     KeypadEntry,
+    LineCheck,
     Recording,
     Request,
     RetentionRules,
@@ -116,9 +117,20 @@ def attempts_due(rules: RetentionRules, now: datetime) -> QuerySet[IdentityAttem
     return IdentityAttempt.objects.filter(clinic=rules.clinic_id, at__lt=now - timedelta(days=rules.numbers))
 
 
+def line_checks_due(rules: RetentionRules, now: datetime) -> QuerySet[LineCheck]:
+    """The test calls that are old enough, but the last of each line that says how the line is."""
+    if rules.line_checks is None:
+        return LineCheck.objects.none()
+    later = LineCheck.objects.filter(
+        line=OuterRef("line"), state__in=LineCheck.TELLING, started_at__gt=OuterRef("started_at")
+    )
+    before = now - timedelta(days=rules.line_checks)
+    return LineCheck.objects.filter(Exists(later), line__clinic=rules.clinic_id, started_at__lt=before)
+
+
 @dataclass(frozen=True)
 class Due:
-    """What one rule would take away now: from how many calls (or how many tries), and when the oldest began.
+    """What one rule would take away now: from how many calls (tries, checks), and when the oldest began.
 
     `unit` is the word for one of them.
     """
@@ -140,3 +152,6 @@ def dry_run(rules: RetentionRules, now: datetime) -> Iterator[Due]:
     attempts = attempts_due(rules, now)
     oldest = attempts.aggregate(oldest=Min("at"))["oldest"]
     yield Due("patient ID attempts", "attempt", rules.numbers, attempts.count(), oldest)
+    checks = line_checks_due(rules, now)
+    oldest = checks.aggregate(oldest=Min("started_at"))["oldest"]
+    yield Due("line checks", "check", rules.line_checks, checks.count(), oldest)

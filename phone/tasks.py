@@ -8,7 +8,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerAway
 
-from phone import keys_heard, line_checks, notifications, publishing, reconcile, services, spool
+from phone import keys_heard, late_sounds, line_checks, notifications, publishing, reconcile, services, spool
 from phone.livekit_api import LiveKitError
 from phone.metrics import count
 
@@ -107,6 +107,12 @@ def check_lines() -> int:
     services.line_check_end_overdue(now=now)
     line_checks.tell_of_checks(now=now)
     return line_checks.begin_due_checks(now=now)
+
+
+@shared_task(name="phone.tasks.tell_of_late_sounds")
+def tell_of_late_sounds() -> int:
+    """Tell the office of sounds that do not get to their storage. Run it every 5 minutes. Returns how many mails."""
+    return late_sounds.tell_of_late_sounds(now=timezone.now())
 
 
 @shared_task(name="phone.tasks.store_recording")

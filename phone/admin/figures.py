@@ -17,6 +17,7 @@ from clinic.models import Clinic
 from phone.admin.lists import at_clinic, parse_day
 from phone.dashboards import Chart, Figure, Figures, call_figures
 from phone.keys_heard import alert_about, lines_without_keys
+from phone.late_sounds import alerts_about_late_sounds
 from phone.line_checks import alert_about_check, checks_that_alert
 from phone.models import Call, Request
 
@@ -72,6 +73,7 @@ def today_at_a_glance(request: HttpRequest, context: dict[str, Any]) -> dict[str
         )
     alerts = [alert_about(line) for line in lines_without_keys()]
     alerts += [alert_about_check(check) for check in checks_that_alert()]
+    alerts += alerts_about_late_sounds(now=now)
     return context | {"glances": glances, "alerts": alerts}
 
 

@@ -28,12 +28,13 @@ from phone.services import RetentionRun, retention_run
 from phone.tasks import delete_on
 
 SECONDS_A_PAGE_WAITS = 20.0
+DAYS = ["recordings", "withdrawn", "voicemails", "transcripts", "numbers", "timelines", "line_checks"]
 
 
 class RetentionRulesForm(ClinicRowForm):
     class Meta:
         model = RetentionRules
-        fields = ["clinic", "recordings", "withdrawn", "voicemails", "transcripts", "numbers", "timelines"]
+        fields = ["clinic", *DAYS]
 
 
 @admin.register(RetentionRules)
@@ -46,7 +47,7 @@ class RetentionRulesAdmin(ClinicRowAdmin, ModelAdmin):
         (
             "Days after the call",
             {
-                "fields": ["recordings", "withdrawn", "voicemails", "transcripts", "numbers", "timelines"],
+                "fields": DAYS,
                 "description": "Empty keeps it for ever. A call under legal hold keeps everything.",
             },
         ),

@@ -64,6 +64,9 @@ class Recording(models.Model):
     claimed_until = models.DateTimeField(
         null=True, help_text="Until when the process has it that brings it into its storage."
     )
+    alerted_at = models.DateTimeField(
+        null=True, editable=False, help_text="When the office got a mail that it does not get there."
+    )
 
     class Meta:
         ordering = ["call", "started_at"]

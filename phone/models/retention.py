@@ -41,6 +41,9 @@ class RetentionRules(models.Model):
         "The caller's number, which patient it was, numbers and IDs that were entered. The call stays.",
     )
     timelines = days_field("timelines", 730, "Each step and key of a call. The call and its consent stay.")
+    line_checks = days_field(
+        "line checks", 365, "A line's test calls to itself. The last one of each line stays."
+    )
 
     class Meta:
         ordering = ["clinic"]
@@ -86,6 +89,7 @@ class Deletion(Sealed):
         TIMELINE = "timeline", "Timeline"
         REQUESTS = "requests", "Requests"
         ATTEMPTS = "attempts", "Patient ID attempts"
+        LINE_CHECKS = "line_checks", "Line checks"
         PATIENT = "patient", "Patient"
         NAMES = "names", "Names in the change history"
 

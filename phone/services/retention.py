@@ -15,23 +15,34 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
 from clinic.models import IdentityAttempt
-from phone.models import Call, CallEvent, Deletion, KeypadEntry, Recording, Request, RetentionRules
+from phone.models import (
+    Call,
+    CallEvent,
+    Deletion,
+    KeypadEntry,
+    LineCheck,
+    Recording,
+    Request,
+    RetentionRules,
+)
 from phone.recordings import remove_file
-from phone.retention import FROM_WHOM, RULES, WHO_CALLED, Rule, attempts_due, sounds
+from phone.retention import FROM_WHOM, RULES, WHO_CALLED, Rule, attempts_due, line_checks_due, sounds
 
 log = logging.getLogger(__name__)
 
 CALLS_AT_ONCE = 200
 """In one transaction: SQLite's other writers wait for it, and PostgreSQL's locks are held so long."""
 
-ATTEMPTS_AT_ONCE = 5_000
+ROWS_AT_ONCE = 5_000
 
 Counts = Counter[uuid.UUID]
+Rows = QuerySet[IdentityAttempt] | QuerySet[LineCheck]
 
 
 @dataclass
@@ -149,6 +160,10 @@ TAKES: dict[Deletion.What, Callable[[Iterable[Call]], Counts]] = {
     Deletion.What.NUMBERS: numbers_take,
     Deletion.What.TIMELINE: timeline_take,
 }
+ROWS_OF_NO_CALL: dict[Deletion.What, Callable[[RetentionRules, datetime], Rows]] = {
+    Deletion.What.ATTEMPTS: attempts_due,
+    Deletion.What.LINE_CHECKS: line_checks_due,
+}
 KINDS = {Deletion.What.RECORDING: Recording.Kind.CALL, Deletion.What.VOICEMAIL: Recording.Kind.VOICEMAIL}
 
 
@@ -161,8 +176,9 @@ def _batches(rules: RetentionRules, now: datetime, username: str) -> Iterator[Co
             if last is None:
                 break
             yield deleted
-    while count := _attempts_delete(rules, now, username):
-        yield Counter({Deletion.What.ATTEMPTS.value: count})
+    for what, due in ROWS_OF_NO_CALL.items():
+        while count := _rows_delete(what, due(rules, now), rules, now, username):
+            yield Counter({what.value: count})
 
 
 @transaction.atomic
@@ -192,14 +208,21 @@ def _apply(
 
 
 @transaction.atomic
-def _attempts_delete(rules: RetentionRules, now: datetime, username: str) -> int:
-    some = attempts_due(rules, now).order_by("at").values_list("pk", flat=True)[:ATTEMPTS_AT_ONCE]
-    count, _ = IdentityAttempt.objects.filter(pk__in=list(some)).delete()
+def _rows_delete(
+    what: Deletion.What,
+    due: Rows,
+    rules: RetentionRules,
+    now: datetime,
+    username: str,
+) -> int:
+    """Delete the next rows that belong to no call. How many there were."""
+    some: list[Any] = list(due.order_by().values_list("pk", flat=True)[:ROWS_AT_ONCE])
+    count, _ = due.model.objects.filter(pk__in=some).delete()
     if count:
         Deletion.objects.create(
             clinic_id=rules.clinic_id,
             at=now,
-            what=Deletion.What.ATTEMPTS,
+            what=what,
             why=Deletion.Why.RETENTION,
             count=count,
             username=username,

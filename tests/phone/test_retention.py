@@ -28,6 +28,8 @@ from phone.models import (
     Deletion,
     KeypadEntry,
     LegalHold,
+    LineCheck,
+    PhoneLine,
     Recording,
     Request,
     RetentionRules,
@@ -51,7 +53,7 @@ from tests.phone.office import make_call, make_clinic, make_request
 pytestmark = pytest.mark.django_db
 
 KEEP_ALL: dict[str, Any] = dict.fromkeys(
-    ("recordings", "withdrawn", "voicemails", "transcripts", "numbers", "timelines")
+    ("recordings", "withdrawn", "voicemails", "transcripts", "numbers", "timelines", "line_checks")
 )
 
 
@@ -156,6 +158,28 @@ class TestEachRule:
         assert not call.entries.exists()
         assert call.consents.get().decision == "given"
 
+    def test_line_checks_go_but_the_last_of_each_line_that_says_something(self, clinic: Clinic) -> None:
+        State = LineCheck.State
+        lines = [PhoneLine.objects.create(clinic=clinic, number=f"+1212555014{digit}") for digit in (2, 3)]
+        for line, days, state in (
+            (lines[0], 30, State.FAULTY),
+            (lines[0], 20, State.PASSED),
+            (lines[0], 11, State.PUT_OFF),
+            (lines[0], 9, State.PUT_OFF),
+            (lines[1], 12, State.FAILED),
+            (lines[1], 5, State.PASSED),
+        ):
+            LineCheck.objects.create(line=line, state=state, started_at=days_ago(days))
+        mine = rules(clinic, line_checks=10)
+        due = {each.title: each.count for each in dry_run(mine, NOW)}
+        assert due["line checks"] == 2
+        assert run() == {"line_checks": 2}
+        left = LineCheck.objects.order_by("started_at").values_list("state", flat=True)
+        assert list(left) == [State.PASSED, State.PUT_OFF, State.PUT_OFF, State.PASSED]
+        (proof,) = Deletion.objects.all()
+        assert (proof.what, proof.count, proof.call) == ("line_checks", 2, None)
+        assert run() == {}
+
     def test_an_open_request_keeps_what_the_office_needs_to_call(self, clinic: Clinic) -> None:
         call = make_call(clinic, days_ago(11), caller_number=NUMBER)
         request = make_request(call, number=NUMBER, note=WORDS)
@@ -219,6 +243,7 @@ class TestADryRun:
             "who called": (0, None),
             "timelines": (0, None),
             "patient ID attempts": (0, None),
+            "line checks": (0, None),
         }
         assert not Deletion.objects.exists()
         assert run() == {"recording": 2, "voicemail": 2, "words": 6}
