@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -196,6 +197,75 @@ async def test_the_microphone_is_heard_only_while_the_call_listens(phone: PhoneS
         await caller.send('{"type": "key", "key": "3"}')
         await closing(caller)
     assert [(frame.sample_rate, frame.data[0]) for frame in frames] == [(16_000, 2), (24_000, 3)]
+
+
+class Overhearing:
+    """An ear that notes who is heard: a caller's frame by its first byte and rate, the clinic's by when it plays."""
+
+    def __init__(self) -> None:
+        self.caller: list[tuple[int, int]] = []
+        self.clinic: list[float] = []
+        self.cuts: list[float] = []
+
+    def caller_said(self, pcm: bytes, rate: int) -> None:
+        self.caller.append((pcm[0], rate))
+
+    def clinic_says(self, pcm: bytes, at: float) -> None:
+        self.clinic.append(at)
+
+    def cut(self, at: float) -> None:
+        self.cuts.append(at)
+
+
+async def test_a_recording_hears_both_sides_from_its_beginning_to_its_end_and_only_an_open_microphone(
+    phone: PhoneServer,
+) -> None:
+    ear = Overhearing()
+    keys: asyncio.Queue[KeyPress] = asyncio.Queue()
+    began: list[float] = []
+
+    async def call(line: Line) -> None:
+        line.on_key(keys.put_nowait)
+        await say(line, 0.1)
+        await line.audio_output.wait_for_playout()
+        await keys.get()
+        began.append(asyncio.get_running_loop().time())
+        line.record(ear)
+        await say(line, 30)
+        await keys.get()
+        line.audio_output.clear_buffer()
+        line.record(None)
+        await say(line, 0.1)
+        await line.audio_output.wait_for_playout()
+        await keys.get()
+        await line.hang_up()
+
+    phone.call = call
+    async with phone.dial() as caller:
+        await told(caller)
+        await caller.send('{"type": "mic", "on": true}')
+        await caller.send(b"\1\0" * 320)
+        await caller.send('{"type": "key", "key": "1"}')
+        assert await told(caller) == {"type": "listen", "on": True}
+        await caller.send(b"\2\0" * 320)
+        await caller.send(b"\3\0" * 480)
+        await caller.send('{"type": "mic", "on": false}')
+        await caller.send(b"\4\0" * 320)
+        await caller.send('{"type": "mic", "on": true}')
+        await caller.send(b"\5\0" * 320)
+        await caller.send('{"type": "key", "key": "2"}')
+        assert await told(caller) == {"type": "clear"}
+        assert await told(caller) == {"type": "listen", "on": False}
+        await caller.send(b"\6\0" * 320)
+        await caller.send('{"type": "key", "key": "3"}')
+        await closing(caller)
+    assert ear.caller == [(2, 16_000), (3, 24_000), (5, 16_000)]
+    assert began[0] <= ear.clinic[0]
+    (cut,) = ear.cuts
+    # Handed out ahead of time, one frame after the other, and no further once it was cut.
+    assert cut < ear.clinic[-1] < cut + 1
+    steps = [later - earlier for earlier, later in pairwise(ear.clinic)]
+    assert steps == pytest.approx([0.02] * len(steps))
 
 
 @pytest.mark.parametrize(

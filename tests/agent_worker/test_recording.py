@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import random
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
+from agent_worker.answering import Desk, resume_call
+from agent_worker.ids import uuid7
 from agent_worker.ogg import OggWriter
+from agent_worker.records import RecordWriter
+from agent_worker.resuming import ResumeOrder
+from agent_worker.simulated_time import run_simulated
+from agent_worker.speech import Speech
 from clinic.models import Patient
 from clinic.patients import patient_set_id
 from phone.models import Call, CallEvent, Recording
 from phone.plan import ConsentRules, Menu, MenuOption
-from tests.agent_worker.calling import Caller, place_call, publish
+from tests.agent_worker.calling import CALLER, Caller, place_call, publish
 from tests.agent_worker.sounds import TonePrompts, listen_to
+from tests.phone.keeping import decide
+from tests.phone.office import make_call
 from tests.phone.plans import a_plan
 
 pytestmark = pytest.mark.django_db
@@ -273,6 +284,69 @@ def test_a_full_disk_ends_the_recording_and_not_the_call(
 
 def _full() -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def resume(call: Call, folder: Path) -> Caller:
+    """Let another agent go on with `call`, whose agent died, for some seconds at the menu."""
+
+    async def rest() -> Caller:
+        caller = Caller(CALLER, keys=True, origin="phone")
+        caller.has_sound = True
+        desk = Desk(prompts=TonePrompts(), writer=RecordWriter(), speech=Speech(), recordings=folder)
+        order = ResumeOrder(call=call.pk, epoch=call.epoch)
+        running = asyncio.create_task(resume_call(caller, desk, order))
+        await caller.hears("press 1")
+        await caller.waits(4)
+        caller.hangs_up()
+        await running
+        return caller
+
+    return run_simulated(rest)
+
+
+def a_call_without_its_agent(*decisions: str) -> Call:
+    """A call that runs, with these consent decisions, and that was given to a second agent."""
+    clinic = publish(a_plan())
+    began = timezone.now() - timedelta(minutes=1)
+    call = make_call(
+        clinic, began, ended_at=None, outcome="", epoch=2, plan_version=clinic.plan_versions.get()
+    )
+    for seconds, decision in enumerate(decisions):
+        decide(call, decision, seconds=5 + seconds)
+    return call
+
+
+def test_the_agent_that_goes_on_records_on_under_the_same_consent(tmp_path: Path) -> None:
+    call = a_call_without_its_agent("given")
+    first = Recording.objects.create(
+        id=uuid7(call.started_at), call=call, consent=call.consents.get(), started_at=call.started_at
+    )
+    left = tmp_path / f"{first.pk}.ogg"
+    left.write_bytes(b"what the first agent left")
+
+    resume(call, tmp_path)
+
+    (second,) = call.recordings.exclude(pk=first.pk)
+    assert (second.state, second.consent) == ("waiting", call.consents.get())
+    assert second.started_at > call.consents.get().answered_at
+    heard = listen_to(tmp_path / f"{second.pk}.ogg")
+    assert heard.seconds == pytest.approx(second.seconds, abs=0.03)
+    assert heard.caller_heard(1.3, heard.seconds) > 3
+    assert heard.clinic_heard(0, heard.seconds) > 1
+    first.refresh_from_db()
+    assert (first.state, left.read_bytes()) == ("running", b"what the first agent left")
+
+
+@pytest.mark.parametrize("decisions", [(), ("refused",), ("no_answer",), ("given", "withdrawn")])
+def test_the_agent_that_goes_on_records_nothing_without_a_consent_in_force(
+    tmp_path: Path, decisions: tuple[str, ...]
+) -> None:
+    call = a_call_without_its_agent(*decisions)
+
+    resume(call, tmp_path)
+
+    assert not call.recordings.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from phone.plan import ClinicFacts, ConsentRules, PhonePlan
 from phone.publishing import live_plan_of
 from phone.wording import Utterance
 from tests.agent_worker.calling import CALLER, MONDAY_MORNING, Caller, publish
+from tests.agent_worker.sounds import listen_to
 from tests.phone.plans import APPOINTMENTS, MAIN, a_plan
 from tests.providers import CartesiaServer, DeepgramServer, OpenAIServer, Reply
 
@@ -99,7 +101,7 @@ class Place:
         self.ears: DeepgramServer | None = None
         self._use = use
 
-    def __call__(self, talk: Talk, *, plan: PhonePlan = PLAN) -> Caller:
+    def __call__(self, talk: Talk, *, plan: PhonePlan = PLAN, recordings: Path | None = None) -> Caller:
         loaded = live_plan_of(publish(plan).pk)
         assert loaded is not None
 
@@ -107,7 +109,10 @@ class Place:
             async with self._speech() as speech:
                 caller = Caller(CALLER, keys=True, origin="phone")
                 caller.audio_input = Microphone()
-                desk = Desk(prompts=HastyPrompts(), writer=RecordWriter(), speech=speech)
+                caller.has_sound = recordings is not None
+                desk = Desk(
+                    prompts=HastyPrompts(), writer=RecordWriter(), speech=speech, recordings=recordings
+                )
                 running = asyncio.create_task(take_call(caller, desk, loaded, answered_at=MONDAY_MORNING))
                 try:
                     async with asyncio.timeout(20):
@@ -174,6 +179,44 @@ def test_it_takes_a_request_and_the_number_goes_by_keys(model: OpenAIServer, pla
     assert (request.kind, request.part_of_day, request.topic) == ("appointment", "morning", "appointments")
     assert request.confirmed
     assert request.note == "cleaning, call [number], ID [number]"
+
+
+def test_a_caller_who_says_so_is_recorded_no_more_and_no_model_hears_on(
+    model: OpenAIServer, place_call: Place, tmp_path: Path
+) -> None:
+    model.replies = [Reply("You can park behind the building.")]
+
+    async def talk(caller: Caller) -> None:
+        await reaches_the_receptionist(caller)
+        caller.says("is there anywhere that I could leave my car")
+        await caller.hears("You can park behind the building.")
+        await caller.waits(1.5)
+        caller.says("please stop recording this call")
+        await caller.hears("recording has stopped")
+        asked = len(model.asked)
+        await caller.waits(1.5)
+        caller.says("my secret is that I never floss")
+        await caller.waits(0.3)
+        assert len(model.asked) == asked
+
+    call = place_call(talk, recordings=tmp_path).call
+    given, withdrawn = call.consents.order_by("answered_at")
+    assert (given.decision, withdrawn.decision, withdrawn.how) == ("given", "withdrawn", "voice")
+    assert not (withdrawn.covers_recording or withdrawn.covers_transcript)
+    assert not withdrawn.covers_outside_processing
+    recording = call.recordings.get()
+    assert recording.consent == given
+    assert recording.ended_at is not None
+    assert abs((recording.ended_at - withdrawn.answered_at).total_seconds()) < 1
+    lasted = (withdrawn.answered_at - recording.started_at).total_seconds()
+    assert 1.5 < listen_to(tmp_path / f"{recording.pk}.ogg").seconds < lasted + 1
+    said = call.events.filter(kind="speech").order_by("seq")
+    assert [event.data.get("text") for event in said.filter(at__lt=withdrawn.answered_at)] == [
+        "is there anywhere that I could leave my car",
+        "please stop recording this call",
+    ]
+    assert not any(event.data for event in said.filter(at__gt=withdrawn.answered_at))
+    assert "floss" not in model.seen
 
 
 def test_an_urgent_request_is_urgent(model: OpenAIServer, place_call: Place) -> None:

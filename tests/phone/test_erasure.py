@@ -200,7 +200,7 @@ class TestOneCaller:
         by_what = {what: sum(p.count for p in proofs if p.what == what) for what in Deletion.What.values}
         assert by_what == {
             "recording": 3, "voicemail": 3, "timeline": 15, "numbers": 3, "requests": 4, "attempts": 3, "patient": 1,
-            "names": 2, "words": 0,
+            "names": 2, "words": 0, "line_checks": 0,
         }  # fmt: skip
         assert {proof.sha256 for proof in proofs.filter(what="recording")} == {SHA256}
 

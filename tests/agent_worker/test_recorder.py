@@ -1,0 +1,99 @@
+"""Where in a recording the caller is heard, whenever their sound gets to us: by decoding the file."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent_worker.recorder import Recorder
+from agent_worker.simulated_time import run_simulated
+from tests.agent_worker.sounds import Recorded, listen_to, tone
+
+FRAME_SECONDS = 0.05
+SPEAKS = 0.5
+"""The caller speaks for the first half of each second."""
+
+WITHIN = 0.05
+RATE = 24_000
+
+
+def recorded(path: Path, seconds: float, delay: Callable[[float], float | None]) -> Recorded:
+    """What a caller is recorded like, whose frame of the second `t` comes `delay(t)` seconds late, or never."""
+    voice, silence = tone(440, FRAME_SECONDS).tobytes(), tone(0, FRAME_SECONDS).tobytes()
+
+    async def record() -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        recorder = Recorder(path)
+        arrives = 0.0
+        for number in range(round(seconds / FRAME_SECONDS)):
+            said = number * FRAME_SECONDS
+            if (late := delay(said)) is None:
+                continue
+            # They come in order, whatever holds them up.
+            arrives = max(arrives, said + FRAME_SECONDS + late)
+            await asyncio.sleep(max(0.0, began + arrives - loop.time()))
+            recorder.caller_said(voice if said % 1 < SPEAKS - 0.001 else silence, RATE)
+        await asyncio.sleep(max(0.0, began + seconds + 1 - loop.time()))
+        recorder.stop()
+        await recorder.finished()
+
+    run_simulated(record)
+    return listen_to(path)
+
+
+def heard_in_place(heard: Recorded, second: int) -> bool:
+    """Whether the caller is heard where they spoke in this second, and is silent where they did not."""
+    spoken = heard.caller_heard(second + WITHIN, second + SPEAKS - WITHIN)
+    pause = heard.caller_heard(second + SPEAKS + WITHIN, second + 1 - WITHIN)
+    return spoken > SPEAKS - 2 * WITHIN - 0.02 and pause == 0
+
+
+def held_up(every: float, hold: float) -> Callable[[float], float]:
+    """Every so many seconds nothing comes for `hold` seconds, and then all of it at once."""
+
+    def delay(said: float) -> float:
+        return max(0.0, hold - (said + FRAME_SECONDS) % every)
+
+    return delay
+
+
+def test_frames_that_come_a_little_late_each_are_heard_when_they_were_said(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    heard = recorded(tmp_path / "a.ogg", 30, lambda said: min(0.25, chance.expovariate(1 / 0.03)))
+    assert [second for second in range(1, 30) if not heard_in_place(heard, second)] == []
+
+
+@pytest.mark.parametrize("hold", [0.1, 0.2, 0.28])
+def test_bursts_are_heard_when_they_were_said(tmp_path: Path, hold: float) -> None:
+    heard = recorded(tmp_path / "a.ogg", 20, held_up(1.3, hold))
+    assert [second for second in range(1, 20) if not heard_in_place(heard, second)] == []
+
+
+@pytest.mark.parametrize("hold", [0.5, 1.0, 3.0])
+def test_after_a_long_stall_everything_is_in_its_place_again(tmp_path: Path, hold: float) -> None:
+    heard = recorded(tmp_path / "a.ogg", 20, lambda said: max(0.0, 6 + hold - said) if said >= 6 else 0.0)
+    stalled = range(6, 6 + round(hold + 0.5))
+    assert [each for each in range(1, 20) if not heard_in_place(heard, each) and each not in stalled] == []
+
+
+def test_frames_that_never_come_leave_silence_of_their_length(tmp_path: Path) -> None:
+    heard = recorded(tmp_path / "a.ogg", 20, lambda said: None if 6 <= said < 8 else 0.0)
+    assert heard.caller_heard(6 - WITHIN, 8) == pytest.approx(0, abs=WITHIN)
+    assert [each for each in range(1, 20) if not heard_in_place(heard, each) and each not in (6, 7)] == []
+
+
+@pytest.mark.parametrize("each_second", [0.002, -0.002])
+def test_a_clock_that_goes_wrong_moves_nothing_for_long(tmp_path: Path, each_second: float) -> None:
+    def delay(said: float) -> float:
+        return 0.5 + said * each_second
+
+    heard = recorded(tmp_path / "a.ogg", 60, delay)
+    for second in range(2, 59):
+        at = second + delay(second)
+        assert heard.caller_heard(at + WITHIN, at + SPEAKS - WITHIN) > SPEAKS - 2 * WITHIN - 0.02, second
+        assert heard.caller_heard(at + SPEAKS + WITHIN, at + 1 - WITHIN) == 0, second
