@@ -26,6 +26,10 @@ atexit.register(shutil.rmtree, os.environ["CLINIC_DATA_DIR"], ignore_errors=True
 
 from clinic.settings import *  # noqa: E402, F403
 
+MIDDLEWARE = [
+    each.replace("servestatic.middleware.ServeStaticMiddleware", "tests.static_files.OnceListedStaticFiles")
+    for each in MIDDLEWARE  # noqa: F405
+]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
