@@ -6,12 +6,24 @@ import os
 from pathlib import Path
 
 import pytest
+from django.db import connection, transaction
 from django.test import TransactionTestCase
 
 from tests.services import LEFT_OUT
 
+TESTS = Path(__file__).parent
+
 ALONE = {"browser", "e2e"}
 """Folders whose tests start servers and browsers: one after the other, however many workers there are."""
+
+MADE_BY_MIGRATE = {
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+    "auth_group",
+    "auth_group_permissions",
+}
+"""Tables that `migrate` fills, by its signals too: no test changes what is in them."""
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup"}
 
@@ -28,7 +40,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def folder_of(item: pytest.Item) -> str:
-    return item.path.relative_to(Path(__file__).parent).parts[0]
+    return item.path.relative_to(TESTS).parts[0]
 
 
 def run_those_that_depend_on_the_database(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -43,6 +55,17 @@ def uses_database(item: pytest.Item) -> bool:
         return True
     test_class = getattr(item, "cls", None)
     return test_class is not None and issubclass(test_class, TransactionTestCase)
+
+
+def empty_the_tables(_test: TransactionTestCase) -> None:
+    """Forget what a test has committed. Django's own way makes anew, each time, what `migrate` put there."""
+    filled = connection.introspection.django_table_names(only_existing=True, include_views=False)
+    with transaction.atomic(), connection.cursor() as cursor:
+        for table in set(filled) - MADE_BY_MIGRATE:
+            cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
+
+
+TransactionTestCase._fixture_teardown = empty_the_tables
 
 
 @pytest.fixture(autouse=True)
