@@ -2,6 +2,8 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
+# Where images of machines set it, each process of the tests would compile all libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run livekit test e2e lint bench bench-livekit clean environment
 
