@@ -1,4 +1,4 @@
-"""What holds for all tests: browsers share one worker, and the end of a run says what it left out."""
+"""What holds for all tests: what waits much starts first, browsers share one worker, what was left out is named."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group(item.path.name))
         elif folder_of(item) in ALONE:
             item.add_marker(pytest.mark.xdist_group("servers and browsers"))
+    # What starts processes waits much. Were it last, one worker would wait for the other at the end.
+    items.sort(key=lambda item: folder_of(item) not in ALONE and item.path.parent != TESTS)
     if os.environ.get("TEST_DATABASE_URL"):
         run_those_that_depend_on_the_database(config, items)
 
