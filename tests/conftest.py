@@ -46,7 +46,10 @@ def folder_of(item: pytest.Item) -> str:
 
 
 def run_those_that_depend_on_the_database(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """All others have just shown on SQLite what they can show; servers and browsers bring databases of their own."""
+    """All others have just shown on SQLite what they can show; servers and browsers bring databases of their own.
+
+    `make test` leaves out those marked `any_database` as well.
+    """
     left_out = [item for item in items if folder_of(item) in ALONE or not uses_database(item)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in set(left_out)]

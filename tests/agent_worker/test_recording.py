@@ -349,6 +349,7 @@ def test_the_agent_that_goes_on_records_nothing_without_a_consent_in_force(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("seed", range(4))
 def test_whenever_consent_is_answered_nothing_is_recorded_before(tmp_path: Path, seed: int) -> None:
     moments = random.Random(seed)

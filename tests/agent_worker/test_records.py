@@ -201,6 +201,7 @@ def spooled() -> list[Path]:
     return sorted(spool_folder().glob("*")) if spool_folder().exists() else []
 
 
+@pytest.mark.any_database
 class TestWhileTheDatabaseIsAway:
     @pytest.fixture(autouse=True)
     def own_folder(self, tmp_path: Path, settings) -> None:

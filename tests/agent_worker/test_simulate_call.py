@@ -239,6 +239,7 @@ def test_without_a_database_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) 
     assert refusal.value.returncode == 2
 
 
+@pytest.mark.any_database
 def test_on_the_command_line_a_refusal_leaves_stdout_empty(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "manage.py", "simulate_call", "--json", "--keys", "1"],

@@ -27,7 +27,7 @@ from tests.agent_worker.sounds import listen_to
 from tests.phone.plans import APPOINTMENTS, MAIN, a_plan
 from tests.providers import CartesiaServer, DeepgramServer, OpenAIServer, Reply
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 FACTS = "Parking is behind the building. A cleaning costs $120."
 PLAN = a_plan(

@@ -20,6 +20,7 @@ def test_the_phone_sends_it_by_its_name() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.any_database
 def test_a_published_plan_is_spoken_ahead_of_calls(prompts: Path) -> None:
     version = publish(a_clinic().pk)
     clips = render_prompts(version.pk)
