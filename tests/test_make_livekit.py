@@ -100,7 +100,6 @@ def test_nobody_else_can_look_into_a_data_directory_that_it_makes(
     assert [each.stat().st_mode & 0o777 for each in (folder.parent, folder)] == [0o700, 0o700]
 
 
-@pytest.mark.xdist_group("servers and browsers")
 def test_ctrl_c_stops_all_that_was_started(tmp_path: Path) -> None:
     missing = livekit_tools.missing() or [""] * (not livekit_tools.client_installed())
     require_service("make livekit", not missing, "; ".join(missing) or "livekit-client is not installed")

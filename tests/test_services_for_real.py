@@ -28,8 +28,6 @@ from tests.e2e import servers
 from tests.e2e.servers import REDIS, Process
 from tests.services import require_service
 
-pytestmark = pytest.mark.xdist_group("servers and browsers")
-
 ROOT = Path(__file__).resolve().parent.parent
 GROUP = "tests of PostgreSQL, Redis and Celery"
 PATIENCE = 30.0
