@@ -19,13 +19,14 @@ from tests.faulty_line import FOREIGN_KEY, FaultyLine, Place
 
 __all__ = ["phone"]
 
-FAST = (0.2, 0.15, 0.1)
+FAST = (0.1, 0.08, 0.06)
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that is busy with other tests carries keys more slowly."""
+def busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is busy with other tests carries keys more slowly, and has no time for long pauses."""
     monkeypatch.setattr(line_check, "SLOW_SECONDS", 3.0)
+    monkeypatch.setattr(line_check, "PAUSE_SECONDS", 0.2)
 
 
 class Echo:
