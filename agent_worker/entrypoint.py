@@ -24,6 +24,7 @@ django.setup()
 # From here on there are models, which these modules name.
 from livekit.agents import JobContext, JobProcess  # noqa: E402
 from livekit.agents.ipc.log_queue import LogQueueHandler  # noqa: E402
+from livekit.agents.utils import http_context  # noqa: E402
 
 from agent_worker.answering import answer, make_desk, resume_call  # noqa: E402
 from agent_worker.checking import check_order, make_check  # noqa: E402
@@ -43,6 +44,8 @@ SAY_GOODBYE = signal.SIGUSR2
 load_plugins()
 # This machine's voice is loaded once, before the fork: 7 ms less until the first prompt, and its data shared.
 offline_voice()
+# So are the certificates that are trusted, which otherwise each call reads when it closes its room.
+http_context._create_ssl_context()
 
 
 def prepare(_process: JobProcess) -> None:
