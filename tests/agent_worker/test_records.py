@@ -204,8 +204,10 @@ def spooled() -> list[Path]:
 @pytest.mark.any_database
 class TestWhileTheDatabaseIsAway:
     @pytest.fixture(autouse=True)
-    def own_folder(self, tmp_path: Path, settings) -> None:
+    def own_folder(self, tmp_path: Path, settings, monkeypatch: pytest.MonkeyPatch) -> None:
         settings.DATA_DIR = tmp_path
+        monkeypatch.setattr("agent_worker.records.PATIENCE", 0.5)
+        monkeypatch.setattr("agent_worker.records.SLOW_WRITE", 0.2)
 
     @pytest.mark.parametrize("hangs", [False, True])
     async def test_a_call_may_end_once_its_records_are_on_the_disk(self, hangs: bool) -> None:
