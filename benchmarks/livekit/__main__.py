@@ -15,7 +15,7 @@ django.setup()
 # From here on there are models, which these modules name.
 from benchmarks.livekit.groups import GROUPS, Extent  # noqa: E402
 from benchmarks.livekit.stage import running  # noqa: E402
-from benchmarks.results import Row, report  # noqa: E402
+from benchmarks.results import Row, report, table  # noqa: E402
 from benchmarks.setting_up import prepare  # noqa: E402
 from clinic.models import Clinic  # noqa: E402
 
@@ -34,7 +34,8 @@ def main() -> int:
         for name, group in GROUPS.items():
             if not arguments.only or name in arguments.only:
                 print(f"measuring {name} …", file=sys.stderr, flush=True)
-                rows += group(stage, extent)
+                rows += (measured := group(stage, extent))
+                print(table(measured), file=sys.stderr, flush=True)
     return report(rows, OUTPUT, quick=arguments.quick)
 
 

@@ -99,7 +99,7 @@ class Caller:
             await asyncio.sleep(random.uniform(*THINKS_SECONDS))
             key, brings = (HOURS, "hours") if self._turn % 2 else (AGAIN if self._turn else CONSENT, "menu")
             self._turn += 1
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError, rtc.participant.PublishDTMFError):
                 samples.append(await self._until_heard(key, brings))
         return samples
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,13 +55,44 @@ class Usage:
         )
 
 
+class Callers:
+    """A process of callers."""
+
+    def __init__(self, beginnings: Path, environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.livekit.callers", str(beginnings)],
+            cwd=ROOT,
+            env=os.environ | environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def order(self, **what: Any) -> dict[str, Any]:
+        """Have them do something, and return what they measured. Raises RuntimeError when they are gone."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps(what), file=self._process.stdin, flush=True)
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError("the callers' process ended")
+        result: dict[str, Any] = json.loads(answer)
+        return result
+
+    def stop(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=10)
+
+
 class Stage:
     """Everything that runs during a measurement."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, recording: bool) -> None:
         self._folder = folder
-        self._started: list[Process] = []
-        self._callers: subprocess.Popen[str] | None = None
+        self._recording = recording
+        self._started: list[Process | Callers] = []
 
     def start(self) -> None:
         """Render the demo clinic's prompts, and start servers, worker and callers."""
@@ -69,18 +100,14 @@ class Stage:
         hearing.keep(asyncio.run(self._render()), beginnings)
         redis = self._add(Redis(self._folder))
         self.livekit = self._add(LiveKitServer(self._folder, redis))
-        worker = self._add(Worker(self._folder, self.livekit, WORKER_CALLS=LINES))
+        recording = str(self._recording).lower()
+        worker = self._add(Worker(self._folder, self.livekit, WORKER_CALLS=LINES, CLINIC_RECORDING=recording))
         worker.ready()
         self._worker = psutil.Process(worker.popen.pid)
         self._server = psutil.Process(self.livekit.popen.pid)
-        self._callers = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.livekit.callers", str(beginnings)],
-            cwd=ROOT,
-            env=os.environ | self.livekit.environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._callers = self._add(Callers(beginnings, self.livekit.environment))
+        # Apart, so that those who listen closely are not held up by them.
+        self._holders = self._add(Callers(beginnings, self.livekit.environment))
         self.settle()
 
     @contextlib.contextmanager
@@ -102,47 +129,41 @@ class Stage:
 
     def stop(self) -> None:
         """End everything that was started, the last first."""
-        if self._callers is not None:
-            assert self._callers.stdin is not None
-            self._callers.stdin.close()
-            self._callers.wait(timeout=10)
         for process in reversed(self._started):
             process.stop()
 
-    def order(self, **what: Any) -> dict[str, Any]:
-        """Have the callers do something, and return what they measured. Raises RuntimeError when they are gone."""
-        assert self._callers is not None
-        assert self._callers.stdin is not None
-        assert self._callers.stdout is not None
-        print(json.dumps(what), file=self._callers.stdin, flush=True)
-        answer = self._callers.stdout.readline()
-        if not answer:
-            raise RuntimeError("the callers' process ended")
-        result: dict[str, Any] = json.loads(answer)
-        return result
+    def dial_stock(self, callers: int) -> None:
+        """Have so many callers call the stock task."""
+        self._callers.order(do="dial_stock", callers=callers)
+
+    def press_stock(self, keys: int) -> list[float]:
+        """Have each of them press so many keys. Returns key → next prompt of each, in seconds."""
+        samples: list[float] = self._callers.order(do="press_stock", keys=keys)["next_prompt"]
+        return samples
 
     def dial(self, callers: int) -> list[float]:
         """Have so many callers call at once. Returns room → first prompt of each, in seconds."""
-        samples: list[float] = self.order(do="dial", callers=callers)["first_prompt"]
+        samples: list[float] = self._callers.order(do="dial", callers=callers)["first_prompt"]
         return samples
 
     def dial_among(self, calls: int) -> list[float]:
         """Have so many more callers call, one after the other, while the others press keys. Returns as `dial`."""
-        samples: list[float] = self.order(do="dial_among", calls=calls)["first_prompt"]
+        samples: list[float] = self._callers.order(do="dial_among", calls=calls)["first_prompt"]
         return samples
 
     def press(self, keys: int) -> list[float]:
         """Have each of them press so many keys. Returns key → next prompt of each, in seconds."""
-        samples: list[float] = self.order(do="press", keys=keys)["next_prompt"]
+        samples: list[float] = self._callers.order(do="press", keys=keys)["next_prompt"]
         return samples
 
     def hold(self, callers: int) -> None:
         """Have so many more callers call and stay."""
-        self.order(do="hold", callers=callers)
+        self._holders.order(do="hold", callers=callers)
 
     def hang_up(self) -> None:
         """End all calls; returns when the worker is ready for the next ones."""
-        self.order(do="hang_up")
+        self._callers.order(do="hang_up")
+        self._holders.order(do="hang_up")
         self.settle()
 
     def usage(self) -> Usage:
@@ -150,7 +171,7 @@ class Stage:
         return Usage(
             worker=sum(cpu_of(process) for process in self._family()),
             server=cpu_of(self._server),
-            callers=self.order(do="cpu")["cpu"],
+            callers=sum(each.order(do="cpu")["cpu"] for each in (self._callers, self._holders)),
         )
 
     def measured(self, act: Callable[[], Any]) -> tuple[Any, Usage]:
@@ -215,14 +236,17 @@ def cpu_of(process: psutil.Process) -> float:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Stage]:
-    """A stage, on a directory that is thrown away. Raises SystemExit where a server is not installed."""
+def running(*, recording: bool = False) -> Iterator[Stage]:
+    """A stage, on a directory that is thrown away, whose calls are recorded or not.
+
+    Raises SystemExit where a server is not installed.
+    """
     if not REDIS or not LIVEKIT:
         raise SystemExit(
             "redis-server and livekit-server are needed: scripts/livekit_tools.py installs them."
         )
     with tempfile.TemporaryDirectory(prefix="clinic-bench-livekit-") as folder:
-        stage = Stage(Path(folder))
+        stage = Stage(Path(folder), recording=recording)
         try:
             stage.start()
             yield stage
