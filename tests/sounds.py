@@ -5,11 +5,17 @@ from __future__ import annotations
 import io
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 
 RATE = 48_000
+
+LISTENS_SECONDS = 0.02
+"""So long a stretch it takes to tell tones apart that lie some hundred hertz from each other."""
+
+Samples = np.ndarray[Any, np.dtype[np.int16]]
 
 
 def make_ogg(seconds: float, *, left: float = 440, right: float = 880) -> bytes:
@@ -43,3 +49,18 @@ def loudest_tone(sound: bytes, *, channel: int) -> float:
     samples = np.concatenate(frames, axis=1)[channel]
     spectrum = np.abs(np.fft.rfft(samples))
     return float(np.argmax(spectrum) * RATE / samples.size)
+
+
+def caller_side(sound: bytes | Path) -> Samples:
+    """The left side of a recording, as far as it goes, `RATE` samples a second."""
+    with av.open(io.BytesIO(sound) if isinstance(sound, bytes) else str(sound)) as container:
+        frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
+    return (np.concatenate(frames, axis=1)[0] * (1 << 15)).astype(np.int16)
+
+
+def amplitudes(samples: Samples, hertz: float, *, rate: int = RATE) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """How strong this tone is, one value for each `LISTENS_SECONDS`."""
+    size = int(rate * LISTENS_SECONDS)
+    window = np.hanning(size)
+    probe = window * np.exp(-2j * np.pi * hertz * np.arange(size) / rate) * 2 / window.sum()
+    return np.abs(samples[: samples.size // size * size].reshape(-1, size) @ probe)

@@ -168,12 +168,16 @@ class Telephone:
         await self._say(_sound(HUM_LOUD, HUM_HERTZ))
 
     async def press_aloud(self, keys: str) -> None:
-        """Press these keys on a telephone whose tones are heard in its audio too, also before the key arrives."""
+        """Press these keys on a telephone whose tones are heard in its audio too, also before the key arrives.
+
+        Between the tones, and after them, whatever was said before goes on.
+        """
+        spoken = self._frame
         for key in keys:
             await self._say(_sound(KEY_LOUD, *TONES[key]))
             await asyncio.sleep(0.1)
             await self.press(key)
-            await self.fall_silent()
+            await self._say(spoken)
             await asyncio.sleep(0.1)
 
     async def hang_up(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import os
 import random
 from collections import Counter, defaultdict
@@ -17,9 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import av
 import numpy as np
 import pytest
 from aiohttp import web
@@ -30,8 +27,9 @@ from phone.consent_evidence import consent_evidence, evidence_document
 from phone.models import Call, CallEvent, ConsentRecord, PhoneSettings, Recording
 from phone.recordings import open_sound
 from tests.e2e.conftest import NUMBER, Apart, Voice, calls_on_record, in_database, until
-from tests.e2e.telephone import Loudness, Telephones
+from tests.e2e.telephone import SPEAKS_LOUD, Telephones
 from tests.providers import DeepgramServer
+from tests.sounds import LISTENS_SECONDS, RATE, Samples, amplitudes, caller_side
 
 CALLS = int(os.environ.get("CONSENT_CALLS", "20"))
 """How many calls there are. 200 take five minutes: `CONSENT_CALLS=200 make e2e ARGS="-k moments"`."""
@@ -41,30 +39,17 @@ REFUSE, SAY_NOTHING = 0.2, 0.1
 """The shares of the callers who press 2, and who press nothing."""
 
 BEFORE_HERTZ, AFTER_HERTZ = 3100.0, 1900.0
-SPOKEN = 4000.0
-FOUND = SPOKEN / 10
+FOUND = SPEAKS_LOUD / 10
 """From this amplitude on a tone is found: the other one, and what its beginning sounds like, stay far below."""
 
-LISTENS_SECONDS = 0.02
 WORDS = "my knee is sore"
 WORDS_AFTER_SECONDS = 0.4
 """For so long the recogniser hears somebody before it makes words of that."""
 
-Samples = np.ndarray[Any, np.dtype[np.int16]]
-
-
-def amplitudes(samples: Samples, rate: int, hertz: float) -> Loudness:
-    """How strong this tone is, one value for each `LISTENS_SECONDS`."""
-    size = int(rate * LISTENS_SECONDS)
-    window = np.hanning(size)
-    probe = window * np.exp(-2j * np.pi * hertz * np.arange(size) / rate) * 2 / window.sum()
-    pieces = samples[: samples.size // size * size].reshape(-1, size)
-    return np.abs(pieces @ probe)
-
 
 def seconds_of(samples: Samples, rate: int, hertz: float) -> float:
     """For how long this tone can be found."""
-    return float((amplitudes(samples, rate, hertz) > FOUND).sum()) * LISTENS_SECONDS
+    return float((amplitudes(samples, hertz, rate=rate) > FOUND).sum()) * LISTENS_SECONDS
 
 
 class ToneRecogniser(DeepgramServer):
@@ -157,13 +142,6 @@ def early_answers_count() -> None:
     settings.save()
 
 
-def decoded(sound: bytes) -> Samples:
-    """The caller's side of a recording, at 48,000 samples a second."""
-    with av.open(io.BytesIO(sound)) as container:
-        frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
-    return (np.concatenate(frames, axis=1)[0] * (1 << 15)).astype(np.int16)
-
-
 def kept_after_the_yes(call: Call, consent: ConsentRecord, answered: Answered) -> float:
     """Check what there is of a caller who agreed; the seconds from the answer to the first sample."""
     recording = call.recordings.get()
@@ -181,10 +159,10 @@ def kept_after_the_yes(call: Call, consent: ConsentRecord, answered: Answered) -
         for part, moment in (("decision 1", "answered_at"), ("recording 1", "first_sample_at"))
     )
     assert first > answer
-    caller = decoded(sound)
-    assert caller.size / 48_000 < (answered.hung_up_at - answered.at).total_seconds() + 0.5
-    assert amplitudes(caller, 48_000, BEFORE_HERTZ).max() < FOUND, (answered, consent.asked_at)
-    assert seconds_of(caller, 48_000, AFTER_HERTZ) > WORDS_AFTER_SECONDS / 2
+    caller = caller_side(sound)
+    assert caller.size / RATE < (answered.hung_up_at - answered.at).total_seconds() + 0.5
+    assert amplitudes(caller, BEFORE_HERTZ).max() < FOUND, (answered, consent.asked_at)
+    assert seconds_of(caller, RATE, AFTER_HERTZ) > WORDS_AFTER_SECONDS / 2
     assert words_of(call) == [{"text": WORDS}]
     return (first - answer).total_seconds()
 

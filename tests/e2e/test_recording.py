@@ -11,13 +11,14 @@ from django.utils import timezone
 from phone.models import CallEvent, Recording
 from tests.agent_worker.sounds import Recorded, listen_to
 from tests.e2e.conftest import NUMBER, Apart, Voice, calls_on_record, hears_the_menu, in_database, until
-from tests.e2e.telephone import Telephone, Telephones
+from tests.e2e.telephone import SPEAKS_LOUD, TONES, Telephone, Telephones
+from tests.sounds import LISTENS_SECONDS, RATE, Samples, amplitudes, caller_side
 
 HUM = 60.0
 """The telephone hums softly: from so loud on it can be heard."""
 
-ON_ITS_WAY = 0.35
-"""How much later the caller can be heard in the recording than they spoke, at most, in seconds."""
+SPOKEN_HERTZ = 3100.0
+"""What the caller says while the digits are asked for: no voice, and no key, sounds like that."""
 
 
 async def agrees(voice: Voice, telephones: Telephones) -> Telephone:
@@ -38,6 +39,12 @@ async def recording_on_record() -> Recording:
     return await until(find)
 
 
+def tone_heard(caller: Samples, hertz: float, start: float, end: float) -> float:
+    """How long this tone can be heard of the caller between these seconds, whatever the clinic says meanwhile."""
+    loud = amplitudes(caller[round(start * RATE) : round(end * RATE)], hertz)
+    return float((loud > SPEAKS_LOUD / 10).sum()) * LISTENS_SECONDS
+
+
 def hum_heard(heard: Recorded, start: float, end: float) -> float:
     """How long the caller can be heard between these seconds."""
     return float((heard.caller[round(start * 100) : round(end * 100)] > HUM).sum()) / 100
@@ -48,6 +55,7 @@ async def test_digits_cannot_be_heard_and_every_prompt_is_where_the_timeline_has
     voice: Voice, telephones: Telephones, data: Path
 ) -> None:
     caller = await agrees(voice, telephones)
+    await caller.speak(SPOKEN_HERTZ)
     await asyncio.sleep(3)
     await caller.press("1")
     caller.begin()
@@ -66,7 +74,8 @@ async def test_digits_cannot_be_heard_and_every_prompt_is_where_the_timeline_has
     assert recording.consent is not None
     assert recording.started_at > recording.consent.answered_at
     assert recording.state == "waiting"
-    heard = listen_to(data / "recordings" / f"{recording.pk}.ogg")
+    file = data / "recordings" / f"{recording.pk}.ogg"
+    heard, caller_heard = listen_to(file), caller_side(file)
     prompts = await in_database(
         lambda: list(CallEvent.objects.filter(kind="prompt", at__gt=recording.started_at).order_by("seq"))
     )
@@ -75,9 +84,11 @@ async def test_digits_cannot_be_heard_and_every_prompt_is_where_the_timeline_has
     read_back, after = next(
         (at, begins[position + 1][0]) for position, (at, text) in enumerate(begins) if "••••" in text
     )
-    assert hum_heard(heard, 0.5 + ON_ITS_WAY, asked - 1) > 1.5
-    assert hum_heard(heard, asked, after + 0.9) == 0
-    assert hum_heard(heard, after + 1.1, after + 3) > 1.5
+    assert tone_heard(caller_heard, SPOKEN_HERTZ, 0, asked) > 1.5
+    keys = {hertz for key in "48211" for hertz in TONES[key]}
+    for hertz in (SPOKEN_HERTZ, *keys):
+        assert tone_heard(caller_heard, hertz, asked, after + 0.9) == 0, hertz
+    assert tone_heard(caller_heard, SPOKEN_HERTZ, after + 1.1, after + 3) > 1.5
     assert heard.clinic_heard(read_back, after) == 0
     for at, text in begins:
         if "••••" not in text:
