@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from phone import reconcile
 from phone.models import CallEvent, Recording
 from tests.agent_worker.sounds import Recorded, listen_to
 from tests.e2e.conftest import NUMBER, Apart, Voice, calls_on_record, hears_the_menu, in_database, until
 from tests.e2e.telephone import SPEAKS_LOUD, TONES, Telephone, Telephones
+from tests.e2e.test_dead_agents import reconciling
 from tests.sounds import LISTENS_SECONDS, RATE, Samples, amplitudes, caller_side
 
 HUM = 60.0
@@ -95,9 +99,16 @@ async def test_digits_cannot_be_heard_and_every_prompt_is_where_the_timeline_has
             assert heard.clinic_begins(at - 0.05) == pytest.approx(at, abs=0.05), text
 
 
-async def test_what_was_recorded_before_the_worker_was_killed_can_be_played(
-    voice: Voice, apart: Apart, telephones_apart: Telephones, data: Path
+async def test_what_was_recorded_before_the_worker_was_killed_can_be_played_and_the_next_agent_records_on(
+    voice: Voice,
+    apart: Apart,
+    telephones_apart: Telephones,
+    data: Path,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # A machine that is busy with other tests may take longer to start a process.
+    monkeypatch.setattr(reconcile, "FOLLOWER_COMES", timedelta(seconds=60))
     worker = await asyncio.to_thread(apart.start(WORKER_WARM=1).ready)
     caller = await agrees(voice, telephones_apart)
     await asyncio.sleep(8)
@@ -111,4 +122,15 @@ async def test_what_was_recorded_before_the_worker_was_killed_can_be_played(
     assert lasted - 5 < heard.seconds <= lasted
     assert hum_heard(heard, 1, 4) > 2.5
     assert recording.state == "running"
-    await caller.hang_up()
+
+    caller.begin()
+    async with reconciling(apart, settings):
+        await caller.hears(await voice.saying("cut_off", seconds=1.0), within=60)
+        await asyncio.sleep(3)
+        await caller.hang_up()
+        (call,) = await calls_on_record()
+    complete = Recording.objects.select_related("consent").filter(state="waiting")
+    second = await until(lambda: in_database(complete.first))
+    assert (call.epoch, second.call_id, second.consent) == (2, call.pk, recording.consent)
+    assert second.started_at > killed_at
+    assert hum_heard(listen_to(data / "recordings" / f"{second.pk}.ogg"), 0, 60) > 1
