@@ -97,3 +97,27 @@ def test_a_clock_that_goes_wrong_moves_nothing_for_long(tmp_path: Path, each_sec
         at = second + delay(second)
         assert heard.caller_heard(at + WITHIN, at + SPEAKS - WITHIN) > SPEAKS - 2 * WITHIN - 0.02, second
         assert heard.caller_heard(at + SPEAKS + WITHIN, at + 1 - WITHIN) == 0, second
+
+
+@pytest.mark.parametrize("late", [0.0, 0.1, 0.19])
+def test_what_was_said_before_the_beginning_and_comes_after_it_is_left_out(
+    tmp_path: Path, late: float
+) -> None:
+    voice, silence = tone(440, FRAME_SECONDS).tobytes(), tone(0, FRAME_SECONDS).tobytes()
+
+    async def record() -> None:
+        await asyncio.sleep(late)
+        recorder = Recorder(tmp_path / "a.ogg")
+        began = asyncio.get_running_loop().time()
+        for _ in range(40):
+            await asyncio.sleep(FRAME_SECONDS)
+            # Whatever is heard now was said so much earlier.
+            said_before = asyncio.get_running_loop().time() - late < began + FRAME_SECONDS
+            recorder.caller_said(voice if said_before else silence, RATE)
+        recorder.stop()
+        await recorder.finished()
+
+    run_simulated(record)
+    heard = listen_to(tmp_path / "a.ogg")
+    assert heard.seconds == pytest.approx(2, abs=0.1)
+    assert heard.caller_heard(0, heard.seconds) == 0
