@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from livekit import rtc
@@ -34,7 +35,7 @@ STILL_SOUNDS_SECONDS = 1.0
 
 AHEAD_SECONDS, LATE_SECONDS = 0.02, 0.02
 JUMP_SECONDS = 0.3
-WATCHED_FRAMES = 10
+WATCHED_SECONDS = 0.5
 LONGEST_BACKLOG = 60.0
 """Seconds of sound kept in memory for a disk that does not take them; then the recording ends."""
 
@@ -63,6 +64,14 @@ class Side:
         self._samples[start:end] = samples
         self._end = max(self._end, self._first + end)
 
+    def move(self, start: int, earlier: int) -> None:
+        """Everything from position `start` on was to be heard so many samples earlier."""
+        start = max(start, self._first)
+        moved = self._samples[start - self._first : self._end - self._first].copy()
+        self.silence(start)
+        self._end = min(self._end, start)
+        self.put(start - earlier, moved)
+
     def silence(self, start: int, end: int | None = None) -> None:
         """Nothing was to be heard between these positions, or from `start` on."""
         stop = self._samples.size if end is None else max(0, end - self._first)
@@ -81,29 +90,57 @@ class Side:
         return taken
 
 
+class Place(NamedTuple):
+    """Where a frame belongs; and what was put from position `since` on belongs `earlier` samples earlier."""
+
+    at: int
+    since: int = 0
+    earlier: int = 0
+
+
 class Arrivals:
     """Says where a frame of the caller's belongs. One that was only held up joins the one before it.
 
-    Of the last frames the one that was held up least tells how far the position has drifted from the clock.
+    Of the frames of the last half second the one that was held up least tells how far the position has drifted from
+    the clock. After a gap, frames that come all at once were held up in it, and not said at its end: each one moves
+    those before it.
     """
 
     def __init__(self) -> None:
         self._next: int | None = None
         self._lateness: list[int] = []
+        self._gap: tuple[int | None, int] | None = None
+        """Where a gap begins and ends, while all that has come since came at once."""
 
-    def place(self, now: int, size: int) -> int:
-        """The position of `size` samples whose last one came just `now`."""
+    def place(self, now: int, size: int) -> Place:
+        """Where `size` samples belong whose last one came just `now`."""
         begins = now - size
         if self._next is None or abs(begins - self._next) > JUMP_SECONDS * RATE:
-            return self._restart(begins, size)
-        self._lateness = [*self._lateness[1 - WATCHED_FRAMES :], begins - self._next]
+            self._gap = self._next, begins
+            return Place(self._restart(begins, size))
+        if self._gap is not None:
+            if begins - self._next < -size // 2:
+                return self._join_held_up(self._gap, self._next - begins, size)
+            self._gap = None
+        return Place(self._follow(begins, self._next, size))
+
+    def _join_held_up(self, gap: tuple[int | None, int], earlier: int, size: int) -> Place:
+        assert self._next is not None
+        begins, ends = gap
+        if begins is not None:
+            earlier = min(earlier, ends - begins)
+        self._gap = begins, ends - earlier
+        return Place(self._restart(self._next - earlier, size), ends, earlier)
+
+    def _follow(self, begins: int, expected: int, size: int) -> int:
+        watched = round(WATCHED_SECONDS * RATE / size)
+        self._lateness = [*self._lateness[1 - watched :], begins - expected]
         least = min(self._lateness)
-        settled = len(self._lateness) == WATCHED_FRAMES and least > LATE_SECONDS * RATE
+        settled = len(self._lateness) == watched and least > LATE_SECONDS * RATE
         if settled or least < -AHEAD_SECONDS * RATE:
-            return self._restart(self._next + least, size)
-        begins = self._next
-        self._next += size
-        return begins
+            return self._restart(expected + least, size)
+        self._next = expected + size
+        return expected
 
     def _restart(self, begins: int, size: int) -> int:
         self._lateness = []
@@ -146,13 +183,17 @@ class Recorder:
         """A frame of the caller's that has just come: 16 bit samples, one channel, `rate` a second."""
         now = self._seconds()
         samples = self._resampled(pcm, rate)
-        position = self._arrivals.place(round(now * RATE), samples.size)
+        if not samples.size:
+            return
+        place = self._arrivals.place(round(now * RATE), samples.size)
+        if place.earlier:
+            self._caller.move(place.since, place.earlier)
         if (
             self._end is None
             and now - samples.size / RATE >= ON_ITS_WAY_SECONDS
             and not self._is_private(now)
         ):
-            self._caller.put(position, samples)
+            self._caller.put(place.at, samples)
 
     def clinic_says(self, pcm: bytes, at: float) -> None:
         """A frame at `RATE` that the caller will hear at loop time `at`."""
@@ -177,9 +218,9 @@ class Recorder:
 
     def resume(self) -> None:
         """That question is over; what still sounds of its answer is left out as well."""
-        self._asking_privately = False
         now = self._seconds()
         self._keep_private(now, now + STILL_SOUNDS_SECONDS)
+        self._asking_privately = False
 
     def secret_begins(self) -> None:
         """The clinic says what must not be heard. Secrets may overlap; each has an end."""
@@ -241,6 +282,7 @@ class Recorder:
         now = self._seconds()
         if self._asking_privately:
             self._keep_private(now, now)
+        self._caller.silence(0, round(ON_ITS_WAY_SECONDS * RATE))
         for start, stop in self._private:
             self._caller.silence(round(start * RATE), round(stop * RATE))
         if self._secrets:
