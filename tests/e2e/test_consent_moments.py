@@ -32,7 +32,7 @@ from tests.providers import DeepgramServer
 from tests.sounds import LISTENS_SECONDS, RATE, Samples, amplitudes, caller_side
 
 CALLS = int(os.environ.get("CONSENT_CALLS", "20"))
-"""How many calls there are. 200 take five minutes and more: `CONSENT_CALLS=200 make e2e ARGS="-k moments"`."""
+"""How many calls there are. 200 take eight minutes on two cores: `CONSENT_CALLS=200 make e2e ARGS="-k moments"`."""
 
 AT_ONCE = 8
 REFUSE, SAY_NOTHING = 0.2, 0.1
