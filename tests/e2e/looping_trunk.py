@@ -1,57 +1,35 @@
-"""An outbound trunk that leads back to our own number: a stand-in for livekit-sip, a provider and livekit-sip again.
+"""A telephone network in which a call through our trunk leads back to our own number: a provider and livekit-sip again.
 
-It stands in front of livekit-server and hands everything on to it, but takes `CreateSIPParticipant` itself, because
-livekit-sip has no package here. What it assumes of livekit-sip was measured on the stack itself (livekit-server
-1.13.5, livekit-sip of August 2026). The inbound call is a SIP-kind participant whose `sip.callStatus` is `ringing`, and
-`active` once an agent has joined; then the request returns (`wait_until_answered`). A refusal is a Twirp error whose
-`meta` has `sip_status_code`. Each key that is published in the calling room goes out in order, a tone of 250 ms and a
-gap of 250 ms, and is received as its tone begins. Who leaves a room has hung up, and who is hung up on leaves the room.
+It is what `sip_edge` has beyond it in line checks. The inbound call is a SIP-kind participant whose `sip.callStatus` is
+`ringing`, and `active` once an agent has joined. Each key that is published in the calling room goes out in order, a
+tone of 250 ms and a gap of 250 ms, and is received as its tone begins. Who leaves a room has hung up, and who is hung
+up on leaves the room. All of this was measured on the stack itself.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
 from livekit import api, rtc
 
 from phone.line_check import Trouble
-from tests.e2e.servers import LiveKitServer, free_port
+from tests.e2e.servers import LiveKitServer
+from tests.e2e.sip_edge import CALL, Answer, SipEdge, accepted, refused
 from tests.e2e.telephone import Telephone, Telephones
 from tests.faulty_line import FaultyLine, Place
 
-T = TypeVar("T")
-
-DIAL = b"/livekit.SIP/CreateSIPParticipant"
 KEY_SECONDS = 0.5
 AGENT = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """How the other side says no: SIP's status and reason, with Twirp's code and the HTTP status that goes with it."""
-
-    status: int
-    reason: str
-    code: str
-    http: int
-
-
-BUSY_HERE = Refusal(486, "Busy Here", "resource_exhausted", 429)
-DECLINED = Refusal(603, "Decline", "permission_denied", 403)
-NO_ANSWER = Refusal(480, "Temporarily Unavailable", "unavailable", 503)
 
 
 @dataclass
 class Trunk:
     """What the next calls live through."""
 
-    refusal: Refusal | None = None
+    refusal: int | None = None
+    """SIP's status."""
     faults: Mapping[Place, Trouble] = field(default_factory=dict)
     caller: str = ""
     """What the provider shows as the caller's number; empty: the number that is called."""
@@ -63,32 +41,18 @@ class Trunk:
 
 
 class LoopingTrunk:
-    """Runs on a thread of its own, from `__init__` to `stop`."""
+    """Takes the edge's requests, from `__init__` to `stop`."""
 
-    def __init__(self, server: LiveKitServer) -> None:
-        self.port = free_port()
+    def __init__(self, edge: SipEdge, server: LiveKitServer) -> None:
         self.trunk = Trunk()
+        self._edge = edge
         self._server = server
         self._telephones = Telephones(server)
         self._calls: set[asyncio.Task[None]] = set()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="trunk", daemon=True)
-        self._thread.start()
-        self._listening = self._run(asyncio.start_server(self._accept, "127.0.0.1", self.port))
-
-    @property
-    def url(self) -> str:
-        """livekit-server's address for a worker that calls out through this trunk."""
-        return f"ws://127.0.0.1:{self.port}"
+        edge.take = self._take
 
     def stop(self) -> None:
-        self._listening.close()
-        self._run(self._end_calls())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        self._edge.run(self._end_calls())
 
     async def _end_calls(self) -> None:
         for call in self._calls:
@@ -96,40 +60,12 @@ class LoopingTrunk:
         await asyncio.gather(*self._calls, return_exceptions=True)
         await self._telephones.hang_up_all()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            if DIAL in head.splitlines()[0]:
-                await self._take(head, reader, writer)
-            else:
-                await self._hand_on(head, reader, writer)
-        writer.close()
-
-    async def _hand_on(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self._server.port)
-        back.write(head)
-        await asyncio.gather(_copy(reader, back), _copy(there, writer))
-
-    async def _take(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        fields = dict(line.lower().split(b": ", 1) for line in head.splitlines()[1:] if b": " in line)
-        body = await reader.readexactly(int(fields[b"content-length"]))
-        request = api.CreateSIPParticipantRequest.FromString(body)
+    async def _take(self, request: str, body: bytes) -> Answer:
+        assert request == CALL
+        call = api.CreateSIPParticipantRequest.FromString(body)
         trunk = self.trunk
-        trunk.taken.append(request)
-        if trunk.refusal:
-            refusal = trunk.refusal
-            meta = {"sip_status_code": str(refusal.status), "sip_status": refusal.reason}
-            answer = json.dumps({"code": refusal.code, "msg": "twirp error", "meta": meta}).encode()
-            http, kind = refusal.http, "application/json"
-        else:
-            info = await self._call(request, trunk)
-            answer, http, kind = info.SerializeToString(), 200, "application/protobuf"
-        writer.write(
-            f"HTTP/1.1 {http} X\r\nContent-Type: {kind}\r\nContent-Length: {len(answer)}\r\n"
-            "Connection: close\r\n\r\n".encode()
-            + answer
-        )
-        await writer.drain()
+        trunk.taken.append(call)
+        return refused(trunk.refusal) if trunk.refusal else accepted(await self._call(call, trunk))
 
     async def _call(self, request: api.CreateSIPParticipantRequest, trunk: Trunk) -> api.SIPParticipantInfo:
         """Ring at the called number until it is answered, and connect the two."""
@@ -190,12 +126,3 @@ async def _carry(calling: rtc.Room, line: Telephone | None, trunk: Trunk) -> Non
         await calling.disconnect()
         if line:
             await line.hang_up()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    with contextlib.suppress(OSError, RuntimeError):
-        writer.write_eof()

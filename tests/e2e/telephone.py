@@ -258,7 +258,9 @@ class Telephone:
         if who.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT:
             publication.set_subscribed(True)
 
-    def _hear(self, track: rtc.RemoteTrack, _publication: object, _who: object) -> None:
+    def _hear(
+        self, track: rtc.RemoteTrack, _publication: rtc.RemoteTrackPublication, _who: rtc.RemoteParticipant
+    ) -> None:
         self.answered.set()
         self._tasks.append(asyncio.create_task(self.ear.listen(track)))
 
@@ -313,6 +315,7 @@ class Telephones:
         room: str = "",
         dispatch: bool = True,
         ear: Ear | None = None,
+        telephone: Telephone | None = None,
     ) -> Telephone:
         """Call `dialled` from `caller`; returns when the telephone is in its room and rings."""
         room = room or f"dental-_{caller}_{secrets.token_hex(4)}"
@@ -333,7 +336,7 @@ class Telephones:
         if dispatch:
             agents = [api.RoomAgentDispatch(agent_name=self._agent)]
             token = token.with_room_config(api.RoomConfiguration(agents=agents))
-        telephone = Telephone(ear)
+        telephone = telephone or Telephone(ear)
         await telephone.connect(self._server.url, token.to_jwt())
         self._calling.append(telephone)
         return telephone

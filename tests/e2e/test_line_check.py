@@ -22,8 +22,9 @@ from phone.line_sync import sync_lines
 from phone.livekit_settings import LiveKitEnvironment
 from phone.models import Call, CallEvent, LineCheck, PhoneLine
 from tests.e2e.conftest import NUMBER, Voice, calls_on_record, in_database, until
-from tests.e2e.looping_trunk import BUSY_HERE, DECLINED, NO_ANSWER, LoopingTrunk, Refusal, Trunk
+from tests.e2e.looping_trunk import LoopingTrunk, Trunk
 from tests.e2e.servers import LIVEKIT, REDIS, LiveKitServer, Redis
+from tests.e2e.sip_edge import SipEdge
 from tests.e2e.telephone import Telephones
 from tests.e2e.workers import Worker
 from tests.faulty_line import FaultyLine
@@ -45,11 +46,13 @@ def trunk_and_server(
     folder = tmp_path_factory.mktemp("line_check")
     redis = Redis(folder)
     server = LiveKitServer(folder, redis)
-    looping = LoopingTrunk(server)
-    worker = Worker(data, server, name="line_check", WORKER_WARM=2, LIVEKIT_URL=looping.url).ready()
+    edge = SipEdge(server)
+    looping = LoopingTrunk(edge, server)
+    worker = Worker(data, server, name="line_check", WORKER_WARM=2, LIVEKIT_URL=edge.url).ready()
     yield looping, server
     worker.stop()
     looping.stop()
+    edge.stop()
     server.stop()
     redis.stop()
 
@@ -127,13 +130,13 @@ async def test_keys_that_are_lost_doubled_overtaken_late_or_foreign_are_found_an
 @pytest.mark.parametrize(
     ("refusal", "sentence"),
     [
-        (BUSY_HERE, "The provider says that the line is busy. (SIP 486)"),
-        (DECLINED, "The call was declined. (SIP 603)"),
-        (NO_ANSWER, "The number was called, and nobody took the call in time. (SIP 480)"),
+        (486, "The provider says that the line is busy. (SIP 486)"),
+        (603, "The call was declined. (SIP 603)"),
+        (480, "The number was called, and nobody took the call in time. (SIP 480)"),
     ],
 )
 async def test_a_trunk_that_refuses_the_call_is_told_in_a_sentence(
-    trunk: Trunk, refusal: Refusal, sentence: str
+    trunk: Trunk, refusal: int, sentence: str
 ) -> None:
     trunk.refusal = refusal
     check = await ended(await begun())
@@ -201,7 +204,7 @@ async def test_without_a_check_a_caller_with_the_lines_own_number_is_a_caller_li
 
 
 async def test_two_buttons_pressed_at_once_make_one_check(trunk: Trunk) -> None:
-    trunk.refusal = BUSY_HERE
+    trunk.refusal = 486
 
     def press() -> LineCheck | None:
         return begin_check(PhoneLine.objects.get(), now=timezone.now())
