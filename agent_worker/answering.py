@@ -273,7 +273,10 @@ def _final_row(conversation: Conversation) -> None:
     for request in progress.requests.values():
         if not request.confirmed:
             timeline.request(request)
-    timeline.ended(outcome=progress.outcome, served=progress.served, step=progress.step)
+    if progress.goes_on and not progress.failed:
+        timeline.handed_over()
+    else:
+        timeline.ended(outcome=progress.outcome, served=progress.served, step=progress.step)
 
 
 async def _beat(timeline: CallTimeline) -> None:

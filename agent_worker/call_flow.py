@@ -14,20 +14,23 @@ from functools import partial
 
 from livekit.agents import Agent
 
-from agent_worker import menu, receptionist
+from agent_worker import menu, receptionist, transfer
 from agent_worker.consent import ask_consent
 from agent_worker.conversation import Conversation
 from agent_worker.patient_id import identify_caller
 from agent_worker.question import Answer
 from agent_worker.request import Wish, take_request
 from agent_worker.talking import talk, wish_for
-from agent_worker.voicemail import leave_message
+from agent_worker.voicemail import can_leave_message, leave_message
 from phone import wording
 from phone.plan import MenuOption
 
 log = logging.getLogger(__name__)
 
 Step = Callable[[], Awaitable["Step | None"]]
+
+TOPICS = {"receptionist", "appointment", "callback", "urgent"}
+"""Actions that tell what a call is about."""
 
 NEEDS_NO_ID = {"urgent", "person"}
 """Actions that no question comes before, whatever the option says."""
@@ -42,6 +45,9 @@ class CallFlow(Agent):
         self.plan = conversation.plan
         self._menus = [self.plan.menu_at(conversation.now())]
         self._helped = False
+        self._rang = False
+        self._about: MenuOption | None = None
+        """What the caller chose last that a person would want to know of."""
         self._running: asyncio.Task[None] | None = None
         self._gone = False
         self._last_words = ""
@@ -135,6 +141,8 @@ class CallFlow(Agent):
     async def act(self, option: MenuOption) -> Step | None:
         """Do what the option says."""
         conversation = self.conversation
+        if option.action in TOPICS:
+            self._about = option
         match option.action:
             case "say":
                 return await self.inform(wording.option_message(self.plan, option, conversation.language))
@@ -147,9 +155,9 @@ class CallFlow(Agent):
             case "voicemail":
                 return partial(self.leave_message, option.topic)
             case "person":
-                return self.person
+                return partial(self.person, option.person)
             case "urgent":
-                return self.urgent
+                return partial(self.urgent, option.person)
             case "submenu":
                 self._menus.append(self.plan.menu(option.target_menu))
                 return self.menu
@@ -224,29 +232,84 @@ class CallFlow(Agent):
         await conversation.say(conversation.words("request_saved" if saved else "request_nothing"))
         return self.menu if answer.kind == "entry" else self.after(answer)
 
-    async def person(self, *, asked_for: bool = True) -> Step | None:
-        """Somebody at the office: their number when they are there, and a call back in any case."""
+    async def person(self, name: str = "", *, asked_for: bool = True, ring: bool = True) -> Step | None:
+        """Somebody at the office, when they are there: on the line, or their number and a call back.
+
+        `name` is who, in the directory; without one, whoever the clinic chose. Nobody is rung without `ring`.
+        """
         conversation = self.conversation
         conversation.enter("transfer")
         number = self.plan.clinic.office_number
         if not self.plan.is_open(conversation.now()):
             await conversation.say(conversation.words("person_closed"))
+            if can_leave_message(conversation):
+                return self.message_or_callback
+        elif ring and conversation.comes_from_us:
+            # Somebody's telephone may have sent a call of ours back: it would be rung again, and send it back again.
+            await conversation.say(conversation.words("transfer_failed"))
+            return self.message
+        elif ring and (ending := await self.put_through(name or self.plan.person)) != "impossible":
+            return await self.after_transfer(ending)
         elif number:
             conversation.progress.informed |= asked_for
             await self.tell_office_number()
-        await conversation.say(conversation.words("person_offer_request"))
+        return self.call_back
+
+    async def call_back(self) -> Step | None:
+        """Offer to call back."""
+        await self.conversation.say(self.conversation.words("person_offer_request"))
         return partial(self.request, Wish("callback"))
 
-    async def urgent(self) -> Step | None:
-        """The emergency sentence, then an urgent call back. Needs no ID."""
+    async def message_or_callback(self) -> Step | None:
+        """While nobody is at the office: a spoken message, or a number to call back."""
+        answer = await transfer.ask_message_or_callback(self.conversation)
+        if answer.kind != "entry":
+            return self.after(answer)
+        return self.message if answer.keys == transfer.MESSAGE else self.call_back
+
+    async def urgent(self, name: str = "") -> Step | None:
+        """The emergency sentence, then whoever is on call, and an urgent call back where nobody comes. Needs no ID."""
         conversation = self.conversation
         conversation.enter("transfer")
         await conversation.say(conversation.words("emergency"), must_hear=True)
-        if self.plan.is_open(conversation.now()) and self.plan.clinic.office_number:
+        is_open = self.plan.is_open(conversation.now())
+        on_call = name or self.plan.urgent_person or (self.plan.person if is_open else "")
+        ending = await self.put_through(on_call)
+        if ending == "through":
+            return None
+        if ending != "impossible":
+            await conversation.say(transfer.sorry(conversation, ending))
+        elif is_open and self.plan.clinic.office_number:
             conversation.progress.informed = True
             await self.tell_office_number()
         await conversation.say(conversation.words("urgent_intro"))
         return partial(self.request, Wish("callback", priority="urgent"))
+
+    async def put_through(self, name: str) -> transfer.Ending:
+        """Put the caller through to somebody of the directory."""
+        language = self.plan.clinic.languages[0]
+        about = wording.label(self.plan, self._about, language) if self._about else ""
+        ending = await transfer.put_through(self.conversation, name, about)
+        self._rang |= ending != "impossible"
+        return ending
+
+    async def after_transfer(self, ending: transfer.Ending) -> Step | None:
+        """Where a caller goes on whom a person did not take: to a message, or back to the menu."""
+        if ending == "through":
+            return None
+        if ending == "message":
+            return self.message
+        answer = await transfer.ask_what_now(self.conversation, ending)
+        match answer.kind:
+            case "entry":
+                return self.message if answer.keys == transfer.MESSAGE else self.menu
+            case "gave_up":
+                return self.menu
+        return self.after(answer)
+
+    async def message(self) -> Step | None:
+        """A spoken message about what the caller chose last."""
+        return await self.leave_message(self._about.topic if self._about else "")
 
     async def leave_message(self, topic: str = "") -> Step | None:
         """A spoken message for the office; then the menu again, for a caller who stays."""
@@ -280,7 +343,8 @@ class CallFlow(Agent):
             return self.goodbye
         self._helped = True
         await conversation.say(conversation.words("help_limit"))
-        return partial(self.person, asked_for=False)
+        # Nobody is rung for a caller who says nothing, and nobody twice for one who did not ask.
+        return partial(self.person, asked_for=False, ring=not silent and not self._rang)
 
     async def tell_office_number(self) -> None:
         """Say the office's number."""

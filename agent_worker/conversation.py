@@ -17,12 +17,12 @@ from agent_worker.deciding import decide_with_model
 from agent_worker.keypad import EntryRules, KeypadListener, Outcome
 from agent_worker.lines.base import Line
 from agent_worker.model_view import may_use_model
-from agent_worker.numbers import region_of
 from agent_worker.prompts import Prompts
 from agent_worker.recording import CallRecording
 from agent_worker.speech import Speech
 from agent_worker.timeline import CallTimeline
 from phone import phrases, wording
+from phone.numbers import region_of
 from phone.plan import PhonePlan
 from phone.records import RequestTaken
 from phone.wording import Sensitive, Utterance
@@ -39,6 +39,11 @@ class Progress:
     silent: bool = False
     said_goodbye: bool = False
     informed: bool = False
+    transferred: bool = False
+    goes_on: bool = False
+    """The caller and a person talk on without us: the call has no end yet."""
+    sought: str = ""
+    """What callers hear the person called who is, or was, rung for them."""
     requests: dict[uuid.UUID, RequestTaken] = field(default_factory=dict)
 
     @property
@@ -48,6 +53,8 @@ class Progress:
             return "failed"
         if self.busy:
             return "busy"
+        if self.transferred:
+            return "transferred"
         if any(request.voicemail for request in self.requests.values()):
             return "voicemail"
         if self.requests:
@@ -61,6 +68,8 @@ class Progress:
     @property
     def served(self) -> str:
         """What the caller got."""
+        if self.transferred:
+            return "person"
         if self.requests:
             return "request"
         return "information" if self.informed else "nothing"
@@ -104,6 +113,11 @@ class Conversation:
     def keys(self) -> bool:
         """Whether this caller can press keys."""
         return self.line.keys_forwarded
+
+    @property
+    def comes_from_us(self) -> bool:
+        """Whether this call came from one of the clinic's own numbers: it may be one of ours that was sent back."""
+        return bool(self.line.caller) and self.line.caller in self.plan.own_numbers
 
     def now(self) -> datetime:
         return self.clock.now()

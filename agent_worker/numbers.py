@@ -4,16 +4,6 @@ from __future__ import annotations
 
 import phonenumbers
 
-DEFAULT_REGION = "US"
-
-
-def region_of(number: str) -> str:
-    """The region (ISO 3166) of an E.164 `number`; the United States where it tells none."""
-    try:
-        return phonenumbers.region_code_for_number(phonenumbers.parse(number)) or DEFAULT_REGION
-    except phonenumbers.NumberParseException:
-        return DEFAULT_REGION
-
 
 def international(digits: str, region: str) -> str:
     """The E.164 form of `digits` dialled in `region` (ISO 3166), or an empty string if it cannot be a number."""

@@ -21,6 +21,7 @@ from phone.records import (
     ConsentDecided,
     EntryMade,
     EventHappened,
+    HandedOver,
     Heartbeat,
     LanguageChosen,
     PatientIdentified,
@@ -254,6 +255,14 @@ class CallTimeline:
         if patient_id is not None:
             self._writer.put(PatientIdentified(call=self.call, at=self.clock.now(), patient_id=patient_id))
         self._tell("patient", "patient_id", {"outcome": outcome})
+
+    def transfer(self, *, to: str, manner: str, answer: str) -> None:
+        """The caller is being put through to the directory's entry `to`, or was, or was not: `answer` says which."""
+        self._tell("transfer", "transfer", {"to": to, "manner": manner, "answer": answer})
+
+    def handed_over(self) -> None:
+        """The last record of a call that goes on with a person and without us."""
+        self._writer.put(HandedOver(call=self.call, at=self.clock.now(), epoch=self.epoch))
 
     def language(self, language: str) -> None:
         """The caller switched to `language`."""

@@ -45,14 +45,19 @@ EMPTY_TAKES = 2
 Ending = Literal["key", "limit", "quiet", "broken", "left"]
 
 
+def can_leave_message(conversation: Conversation) -> bool:
+    """Whether a spoken message could be recorded now."""
+    line = conversation.line
+    return conversation.recording.folder is not None and line.has_sound and line.voice_on
+
+
 async def leave_message(conversation: Conversation, *, topic: str = "") -> Answer | None:
     """Take a message, or a call-back request where the line carries no voice that could be recorded.
 
     Returns the answer that ended it early, or None: done. Whether something was left is in `progress.requests`.
     Raises CallLeft when the call ends meanwhile; what was said until then is sent.
     """
-    folder = conversation.recording.folder
-    if folder is None or not (conversation.line.has_sound and conversation.line.voice_on):
+    if not can_leave_message(conversation):
         await conversation.say(conversation.words("voicemail_no_sound"))
         return await take_request(conversation, Wish("callback", topic=topic))
     conversation.enter("voicemail")

@@ -42,6 +42,7 @@ NAVIGATION = [
         "items": [
             rows("What callers hear", "hearing", "phone", "planversion"),
             rows("Menus", "dialpad", "phone", "menu"),
+            rows("Directory", "contact_phone", "phone", "directoryentry"),
             rows("Opening hours", "schedule", "clinic", "clinic"),
             rows("Closed days", "event_busy", "clinic", "closure"),
             rows("Wording", "format_quote", "phone", "wording"),

@@ -19,7 +19,7 @@ ALL = ("view", "add", "change", "delete")
 LISTEN = ("view", "listen_recording", "listen_voicemail")
 
 HOURS = ("clinic.openinginterval", "clinic.closure", "clinic.closureinterval")
-MENUS = ("phone.menu", "phone.menuoption", "phone.wording", "phone.phoneline")
+MENUS = ("phone.menu", "phone.menuoption", "phone.wording", "phone.directoryentry", "phone.phoneline")
 SETUP = ("clinic.clinic", *HOURS, "phone.phonesettings", *MENUS)
 CALLS = (
     "phone.call",

@@ -160,6 +160,7 @@ AUDITLOG_INCLUDE_TRACKING_MODELS = (
     "phone.Wording",
     "phone.Menu",
     "phone.MenuOption",
+    "phone.DirectoryEntry",
     {
         "model": "phone.PhoneLine",
         "exclude_fields": [

@@ -19,7 +19,9 @@ from clinic.hours import Interval
 from clinic.models import Clinic, OpeningInterval
 from clinic.week_text import EXAMPLE, format_week, parse_week
 from phone.building import settings_of
-from phone.models import Menu, MenuOption, PhoneLine, PhoneSettings, RetentionRules, Wording
+from phone.directory import number_in_directory
+from phone.models import DirectoryEntry, Menu, MenuOption, PhoneLine, PhoneSettings, RetentionRules, Wording
+from phone.numbers import NumberRefused
 from phone.wording import default_wording, placeholders
 
 EMERGENCY = "emergency"
@@ -211,6 +213,7 @@ def clinic_set_up(*, clinic: Clinic | None, slug: str, answers: Answers) -> tupl
         phone_settings.save()
         if not made:
             done.append(f"Recording of calls is now: {phone_settings.get_consent_policy_display().lower()}.")
+    done += _on_call(clinic, phone_settings, answers.on_call_number)
     done += _menus(clinic, phone_settings)
     if is_new:
         RetentionRules.objects.create(clinic=clinic)
@@ -257,6 +260,33 @@ def _line(clinic: Clinic, number: str) -> Iterator[str]:
         raise ValueError(f"The number {line.number.as_international} belongs to {line.clinic}.")
     if made:
         yield f"Made the phone line {line.number.as_international}."
+
+
+ON_CALL = "On call"
+"""The directory's entry for the on-call number."""
+
+
+def _on_call(clinic: Clinic, phone_settings: PhoneSettings, number: str) -> Iterator[str]:
+    """Put the on-call number into the directory. Whoever was chosen in the admin instead stays chosen."""
+    entry = DirectoryEntry.objects.filter(clinic=clinic, name=ON_CALL).first()
+    if not number or (entry and str(entry.number) == number):
+        return
+    try:
+        number_in_directory(number, clinic)
+    except NumberRefused as refusal:
+        yield f"Callers are told the on-call number, and not put through to it. {refusal}"
+        return
+    if entry:
+        entry.number = number
+        entry.save()
+        yield f"Callers are put through to {entry.number.as_international} from now on."
+        return
+    spoken = {language: default_wording(language)["transfer_on_call"] for language in clinic.languages}
+    entry = DirectoryEntry.objects.create(clinic=clinic, name=ON_CALL, number=number, spoken=spoken)
+    phone_settings.person = phone_settings.person or entry
+    phone_settings.urgent_person = phone_settings.urgent_person or entry
+    phone_settings.save()
+    yield f"Callers who need somebody are put through to {number}. Change it in the admin under Directory."
 
 
 def _sentence(clinic: Clinic, sentence: str) -> Iterator[str]:

@@ -45,6 +45,17 @@ CLOSURES = [
 
 LINE = {"number": "+12125550142", "label": "Front desk", "room_prefix": "dental-"}
 
+FRONT_DESK: dict[str, Any] = {
+    "name": "Front desk",
+    "spoken": {"en": "our front desk", "es": "la recepción"},
+    "number": "+12125550143",
+}
+ON_CALL: dict[str, Any] = {
+    "name": "Dentist on call",
+    "spoken": {"en": "the dentist on call", "es": "el dentista de guardia"},
+    "number": "+12125550144",
+}
+
 SETTINGS = {
     "publish_mode": PhoneSettings.PublishMode.ON_SAVE,
     "consent_policy": PhoneSettings.Consent.ASK,

@@ -13,8 +13,8 @@ from django.utils.formats import date_format, time_format
 from clinic.hours import Closure, Interval, Schedule, SpecialInterval
 from clinic.languages import LANGUAGES
 from clinic.models import Clinic, OpeningInterval
+from phone.models import DirectoryEntry, PhoneSettings
 from phone.models import MenuOption as MenuOptionRow
-from phone.models import PhoneSettings
 from phone.plan import Menu, MenuOption, PhonePlan
 from phone.wording import WORDING_KEYS
 
@@ -46,6 +46,7 @@ def compare(old: PhonePlan, new: PhonePlan) -> list[Difference]:
         *_clinic(old, new),
         *_schedule(old.schedule, new.schedule),
         *_settings(old, new),
+        *_directory(old, new),
         *_menus(old, new),
         *_wording(old, new),
     ]
@@ -84,7 +85,15 @@ def _settings(old: PhonePlan, new: PhonePlan) -> Iterator[Difference]:
         yield from _setting(row_field, getattr(old.consent, field), getattr(new.consent, field))
     for field in type(old.keypad).model_fields:
         yield from _setting(field, getattr(old.keypad, field), getattr(new.keypad, field))
-    for field in ("max_call_seconds", "voicemail_seconds", "calls_at_once", "main_menu", "closed_menu"):
+    for field in (
+        "max_call_seconds",
+        "voicemail_seconds",
+        "calls_at_once",
+        "main_menu",
+        "closed_menu",
+        "person",
+        "urgent_person",
+    ):
         yield from _setting(field, getattr(old, field), getattr(new, field))
 
 
@@ -97,6 +106,27 @@ def _setting(field: str, before: object, after: object) -> Iterator[Difference]:
         return str(choices.get(str(value), value)) or NOTHING
 
     yield from _changed(f"Phone settings, {_name(PhoneSettings, field)}", before, after, shown)
+
+
+def _directory(old: PhonePlan, new: PhonePlan) -> Iterator[Difference]:
+    before = {entry.name: entry for entry in old.directory}
+    after = {entry.name: entry for entry in new.directory}
+    for name in _names(before, after):
+        where = f"Directory, {name}"
+        if name not in after:
+            yield Difference(where, before[name].number, "removed")
+        elif name not in before:
+            yield Difference(where, "new", after[name].number)
+        else:
+            was, is_ = before[name], after[name]
+            yield from _texts(f"{where}, what callers hear", was.spoken, is_.spoken)
+            yield from _changed(f"{where}, number", was.number, is_.number, str)
+            yield from _changed(f"{where}, how calls are put through", was.manner, is_.manner, _manner)
+            yield from _changed(f"{where}, seconds to ring", was.ring_seconds, is_.ring_seconds, str)
+
+
+def _manner(manner: str) -> str:
+    return str(DirectoryEntry.Manner(manner).label)
 
 
 def _menus(old: PhonePlan, new: PhonePlan) -> Iterator[Difference]:
@@ -140,6 +170,7 @@ def _menu_option(where: str, old: MenuOption, new: MenuOption) -> Iterator[Diffe
     yield from _texts(f"{where}, message", old.message, new.message)
     yield from _changed(f"{where}, leads to menu", old.target_menu, new.target_menu, _quoted)
     yield from _changed(f"{where}, language", old.language, new.language, _language)
+    yield from _changed(f"{where}, person", old.person, new.person, _quoted)
 
 
 def _wording(old: PhonePlan, new: PhonePlan) -> Iterator[Difference]:

@@ -6,7 +6,7 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
 from clinic.signals import clinic_changed
-from phone.models import Menu, MenuOption, PhoneLine, PhoneSettings, Wording
+from phone.models import DirectoryEntry, Menu, MenuOption, PhoneLine, PhoneSettings, Wording
 from phone.publishing import publish_on_commit
 
 
@@ -15,11 +15,14 @@ def clinic_was_changed(clinic_id: int, **_: object) -> None:
     publish_on_commit(clinic_id)
 
 
+@receiver([post_save, post_delete], sender=DirectoryEntry)
 @receiver([post_save, post_delete], sender=Menu)
 @receiver([post_save, post_delete], sender=PhoneLine)
 @receiver([post_save, post_delete], sender=PhoneSettings)
 @receiver([post_save, post_delete], sender=Wording)
-def setup_was_changed(instance: Menu | PhoneLine | PhoneSettings | Wording, **_: object) -> None:
+def setup_was_changed(
+    instance: DirectoryEntry | Menu | PhoneLine | PhoneSettings | Wording, **_: object
+) -> None:
     publish_on_commit(instance.clinic_id)
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 from clinic import hours
 from clinic.hours import Frozen, Schedule
 from phone import phrases as words
+from phone.numbers import NumberRefused, callable_number, region_of
 
 LANGUAGE_KEYS = "98765432"
 """The keys that switch the language, for the second language, the third, and so on."""
@@ -86,6 +87,7 @@ class MenuOption(Frozen):
     message: dict[str, str] = {}
     target_menu: str = ""
     language: str = ""
+    person: str = ""
 
 
 class Menu(Frozen):
@@ -121,8 +123,25 @@ class Menu(Frozen):
         return None if position is None else self.options[position]
 
 
+class DirectoryEntry(Frozen):
+    """Somebody whom callers can be put through to. `name` is their id within the plan, `number` E.164.
+
+    `spoken` is what callers hear them called, by language. They are rung for `ring_seconds` at most; with `manner` warm
+    they are asked before the caller hears them.
+    """
+
+    name: str
+    spoken: dict[str, str] = {}
+    number: str
+    manner: Literal["cold", "warm"] = "cold"
+    ring_seconds: int = 25
+
+
 class PhonePlan(Frozen):
-    """One clinic's phone, frozen. `wording` and `phrases` are language → key → text, complete."""
+    """One clinic's phone, frozen. `wording` and `phrases` are language → key → text, complete.
+
+    `person` and `urgent_person` name entries of the directory; `own_numbers` are those of the clinic's lines (E.164).
+    """
 
     clinic: ClinicFacts
     schedule: Schedule
@@ -131,6 +150,10 @@ class PhonePlan(Frozen):
     menus: tuple[Menu, ...] = ()
     main_menu: str = ""
     closed_menu: str = ""
+    directory: tuple[DirectoryEntry, ...] = ()
+    person: str = ""
+    urgent_person: str = ""
+    own_numbers: tuple[str, ...] = ()
     wording: dict[str, dict[str, str]] = {}
     phrases: dict[str, dict[str, tuple[str, ...]]] = {}
     max_call_seconds: int = 1800
@@ -143,6 +166,21 @@ class PhonePlan(Frozen):
             if menu.name == name:
                 return menu
         raise KeyError(name)
+
+    def entry(self, name: str) -> DirectoryEntry | None:
+        """The person called `name` in the directory; None where there is none, or where their number is never called.
+
+        Looked at here as well as when it was entered: a plan can be older than the rules.
+        """
+        entry = next((each for each in self.directory if each.name == name), None)
+        if entry is None:
+            return None
+        home = region_of(self.clinic.office_number or next(iter(self.own_numbers), ""))
+        try:
+            number = callable_number(entry.number, region=home, own=self.own_numbers)
+        except NumberRefused:
+            return None
+        return entry if number == entry.number else None
 
     def is_open(self, at: datetime) -> bool:
         """Whether the clinic is open at `at` (aware)."""

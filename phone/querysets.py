@@ -56,7 +56,8 @@ class CallQuerySet(models.QuerySet["Call"]):
 
     def may_go(self, *, before: datetime) -> CallQuerySet:
         """Calls that are over, began before that, and are not held: rules and erasure may take from them."""
-        return self.exclude(outcome="").filter(started_at__lt=before, on_hold=False)
+        over = self.exclude(outcome="").filter(ended_at__isnull=False)
+        return over.filter(started_at__lt=before, on_hold=False)
 
     def locked(self, most: int) -> list[Call]:
         """The oldest of them, locked until the transaction ends; those that somebody else has locked are left out.
@@ -66,6 +67,10 @@ class CallQuerySet(models.QuerySet["Call"]):
         return list(
             self.order_by("started_at", "id").select_for_update(of=("self",), skip_locked=True)[:most]
         )
+
+    def with_person(self) -> CallQuerySet:
+        """Calls that a person took and that go on without us: they end when their room does."""
+        return self.filter(outcome=self.model.Outcome.TRANSFERRED, ended_at__isnull=True)
 
     def stale(self, *, since: datetime) -> CallQuerySet:
         """Running calls of people whose worker has not written since `since`.

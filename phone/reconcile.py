@@ -20,8 +20,8 @@ from django.core.cache import cache
 from phone.livekit_api import LiveKit, LiveKitError, Participant, Room
 from phone.metrics import count
 from phone.models import Call, PhoneLine
-from phone.room_lines import caller_number, line_of_room
-from phone.services import call_end_failed, call_missed, call_send_agent
+from phone.room_lines import caller_number, is_person, line_of_room
+from phone.services import call_end_failed, call_end_with_person, call_missed, call_send_agent
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ def reconcile(*, now: datetime) -> Reconciled:
     cache.set(WATCHED, (_watching_since(now), now), timeout=None)
     if undisturbed(now=now):
         run.look_at_calls()
+        run.look_at_talks()
         run.look_at_rooms()
     for field in fields(run.done):
         count(f"reconcile_{field.name}", getattr(run.done, field.name))
@@ -100,6 +101,7 @@ class _Run:
         self._server = LiveKit()
         # First the calls: a room that is closed in between takes its call's final row with it.
         self._calls = list(Call.objects.of_people().running().exclude(room="").select_related("clinic"))
+        self._with_person = list(Call.objects.of_people().with_person().exclude(room=""))
         self._rooms = {room.name: room for room in async_to_sync(self._server.list_rooms)()}
 
     def look_at_calls(self) -> None:
@@ -114,19 +116,29 @@ class _Run:
             else:
                 self._try(self._room_without_heart, call, beating)
 
+    def look_at_talks(self) -> None:
+        """Calls that a person took: they end with their room, and when one of the two is gone."""
+        for call in self._with_person:
+            if self._had_enough():
+                return
+            if call.room in self._rooms:
+                self._try(self._talk, call)
+            else:
+                self._end_talk(call)
+
     def look_at_rooms(self) -> None:
         """Rooms of our lines in which nobody attends to the caller: no call is on record, or one that is over."""
         lines = list(PhoneLine.objects.select_related("clinic"))
         ours = {room.name: room for room in self._rooms.values() if line_of_room(room.name, lines)}
-        rows = Call.objects.filter(room__in=ours).values_list("room", "outcome", "ended_at")
-        latest = {room: (outcome, ended_at) for room, outcome, ended_at in rows.order_by("started_at")}
+        rows = Call.objects.filter(room__in=ours).values_list("room", "ended_at")
+        latest = dict(rows.order_by("started_at"))
         for room in ours.values():
             if self._had_enough():
                 return
-            outcome, ended_at = latest.get(room.name, ("", None))
+            ended_at = latest.get(room.name)
             if room.name not in latest and self.now - room.created_at >= RINGING:
                 self._try(self._room_without_call, room, lines)
-            elif ended_at and outcome != Call.Outcome.TRANSFERRED and self.now - ended_at >= WATCH:
+            elif ended_at and self.now - ended_at >= WATCH:
                 self._try(self._close, room.name)
 
     def _beats(self, call: Call) -> bool:
@@ -144,6 +156,8 @@ class _Run:
     def _room_without_heart(self, call: Call, others_beat: bool) -> None:
         inside = self._inside(call.room)
         agents = [each for each in inside if each.kind == "agent"]
+        # Somebody whom the dead agent had rung waits for nothing.
+        left_over = [*agents, *(each for each in inside if is_person(each.attributes))]
         alone = len(self._calls) == 1
         if not (others_beat or alone or not agents):
             # All hearts are still at once, and their agents are there: an outage rather than so many deaths.
@@ -153,8 +167,8 @@ class _Run:
             self.done.ended += call_end_failed(calls=Call.objects.filter(pk=call.pk, epoch=call.epoch))
         elif epoch := call_send_agent(call=call, now=self.now):
             try:
-                for agent in agents:
-                    async_to_sync(self._server.remove_participant)(call.room, agent.identity)
+                for each in left_over:
+                    async_to_sync(self._server.remove_participant)(call.room, each.identity)
                 order = json.dumps({"resume": str(call.pk), "epoch": epoch})
                 async_to_sync(self._server.dispatch_agent)(call.room, order)
                 self.done.resumed += 1
@@ -165,6 +179,15 @@ class _Run:
                 )
                 self._close(call.room)
                 raise
+
+    def _talk(self, call: Call) -> None:
+        talking = [each for each in self._inside(call.room) if each.kind in ("sip", "browser")]
+        if len(talking) < 2:
+            self._close(call.room)
+            self._end_talk(call)
+
+    def _end_talk(self, call: Call) -> None:
+        self.done.ended += call_end_with_person(calls=Call.objects.filter(pk=call.pk), ended_at=self.now)
 
     def _room_without_call(self, room: Room, lines: list[PhoneLine]) -> None:
         inside = self._inside(room.name)
@@ -193,7 +216,7 @@ def _is_awaited(call: Call) -> bool:
 
 
 def _callers(inside: list[Participant]) -> list[Participant]:
-    return [each for each in inside if each.kind in ("sip", "browser")]
+    return [each for each in inside if each.kind in ("sip", "browser") and not is_person(each.attributes)]
 
 
 def undisturbed(*, now: datetime) -> bool:

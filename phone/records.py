@@ -168,6 +168,15 @@ class CallEnded:
     epoch: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """The last record of a call that goes on between its caller and a person: it ends when their room does."""
+
+    call: uuid.UUID
+    at: datetime
+    epoch: int = 1
+
+
 Record = (
     CallStarted
     | EventHappened
@@ -180,4 +189,5 @@ Record = (
     | RequestTaken
     | Heartbeat
     | CallEnded
+    | HandedOver
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import phonenumbers
 
@@ -12,6 +12,14 @@ from phone.models import PhoneLine
 
 CALLER = "sip.phoneNumber"
 DIALLED = "sip.trunkPhoneNumber"
+PERSON = "clinic.person"
+"""Our own attribute: whom we rang for a caller. They are no caller themselves."""
+
+
+def is_person(attributes: Mapping[str, str]) -> bool:
+    """Whether somebody with these attributes was rung by us."""
+    return PERSON in attributes
+
 
 CHECK_ROOM = "line-check-"
 """The rooms from which line checks make their calls begin with it. They belong to no line."""

@@ -14,7 +14,7 @@ from clinic.demo import DEMO_CLINIC, DEMO_LOGINS, DEMO_PASSWORD
 from clinic.models import Clinic, Closure, OpeningInterval, Patient
 from clinic.patients import patient_set_id
 from phone import demo
-from phone.models import Menu, MenuOption, PhoneLine, PhoneSettings, RetentionRules
+from phone.models import DirectoryEntry, Menu, MenuOption, PhoneLine, PhoneSettings, RetentionRules
 from phone.publishing import live_version, publish
 
 
@@ -40,6 +40,8 @@ def _seed_clinic() -> Iterator[str]:
             clinic=clinic,
             main_menu=menus[demo.MAIN_MENU],
             closed_menu=menus[demo.CLOSED_MENU],
+            person=DirectoryEntry.objects.create(clinic=clinic, **demo.FRONT_DESK),
+            urgent_person=DirectoryEntry.objects.create(clinic=clinic, **demo.ON_CALL),
             **demo.SETTINGS,
         )
         RetentionRules.objects.create(clinic=clinic)

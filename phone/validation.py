@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import models
 from django.utils import timezone
 
 from clinic import hours
 from clinic.languages import LANGUAGES, text_in
 from clinic.models import Clinic, OpeningInterval
 from phone.building import schedule_of, settings_of
+from phone.directory import directory_problems, option_person_problems, person_problems
 from phone.models import Menu, MenuOption, PhoneSettings, Wording
 from phone.plan import LANGUAGE_KEYS
+from phone.problems import Problem, text_problems
 from phone.wording import WORDING_KEYS, placeholders
 
 Action = MenuOption.Action
@@ -38,6 +38,7 @@ MAY_BE_LEFT_OUT = {
     "id_none",
     "id_given_up",
     "person_offer_request",
+    "transfer_connecting",
     "urgent_intro",
     "request_saved",
     "receptionist_intro",
@@ -50,16 +51,6 @@ MUST_STAY = {"key", "label", "choices", "digits", "number"}
 """Placeholders that a sentence must keep where the product's own has them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing to put right, at a field of a row where it has one. `blocks` is false for a mere warning."""
-
-    sentence: str
-    row: models.Model | None = None
-    field: str = ""
-    blocks: bool = True
-
-
 def problems_of(clinic: Clinic, now: datetime | None = None) -> list[Problem]:
     """Everything that is wrong with the clinic's rows, what blocks first. Give it `clinic_with_setup(…)`."""
     settings = settings_of(clinic)
@@ -67,6 +58,8 @@ def problems_of(clinic: Clinic, now: datetime | None = None) -> list[Problem]:
         *_clinic_problems(clinic),
         *_menu_choice_problems(clinic, settings, now or timezone.now()),
         *settings_problems(settings),
+        *person_problems(settings, clinic),
+        *directory_problems(clinic),
         *(problem for menu in clinic.menus.all() for problem in _menu_problems(menu, clinic, settings)),
         *_graph_problems(clinic, settings),
         *(
@@ -84,7 +77,7 @@ def option_problems(
     """What is wrong with one option by itself. Nothing, when it is switched off."""
     if not option.enabled:
         return
-    yield from _text_problems(option, "label", option.label, languages, "this option")
+    yield from text_problems(option, "label", option.label, languages, "this option")
     if option.key == "0" and option.action != Action.PERSON:
         yield Problem(
             "Key 0 is kept for reaching a person, in every menu. Choose another key, or let it reach "
@@ -109,7 +102,7 @@ def option_problems(
             "key",
         )
     if option.action == Action.SAY:
-        yield from _text_problems(option, "message", option.message, languages, "the message")
+        yield from text_problems(option, "message", option.message, languages, "the message")
     if option.action == Action.SUBMENU and option.target_menu_id is None:
         yield Problem("Choose the menu that this option leads to.", option, "target_menu")
     if option.action == Action.LANGUAGE and option.language not in languages:
@@ -176,7 +169,7 @@ def wording_problems(wording: Wording, clinic: Clinic, settings: PhoneSettings) 
         yield Problem(f"Callers never hear a sentence called “{wording.key}”. Delete it.", wording, "key")
         return
     if any(text_in(wording.text, language) for language in clinic.languages):
-        yield from _text_problems(wording, "text", wording.text, clinic.languages, "this sentence")
+        yield from text_problems(wording, "text", wording.text, clinic.languages, "this sentence")
         for language in clinic.languages:
             yield from _placeholder_problems(wording, language)
     elif wording.key not in MAY_BE_LEFT_OUT:
@@ -235,7 +228,7 @@ def _clinic_problems(clinic: Clinic) -> Iterator[Problem]:
         )
     for closure in clinic.closures.all():
         if any(closure.message.values()):
-            yield from _text_problems(
+            yield from text_problems(
                 closure, "message", closure.message, clinic.languages, f"the message for “{closure.name}”"
             )
 
@@ -259,7 +252,7 @@ def _menu_problems(menu: Menu, clinic: Clinic, settings: PhoneSettings) -> Itera
     if not options:
         yield Problem(f"The menu “{menu.name}” has no options.", menu, "options")
     if any(menu.intro.values()):
-        yield from _text_problems(
+        yield from text_problems(
             menu, "intro", menu.intro, clinic.languages, f"the introduction of “{menu.name}”"
         )
     of_clinic = {each.pk for each in clinic.menus.all()}
@@ -268,6 +261,8 @@ def _menu_problems(menu: Menu, clinic: Clinic, settings: PhoneSettings) -> Itera
             yield _located(problem, menu)
         if option.target_menu_id and option.target_menu_id not in of_clinic:
             yield _located(Problem("This menu belongs to another clinic.", option, "target_menu"), menu)
+        for problem in option_person_problems(option, clinic.pk):
+            yield _located(problem, menu)
     for problem in same_key_problems(options):
         yield _located(problem, menu)
 
@@ -325,14 +320,6 @@ def _closed_over(start: set[int | None], leads_to: dict[int, set[int]]) -> set[i
             reached.add(pk)
             waiting.extend(target for target in leads_to[pk] if target in leads_to)
     return reached
-
-
-def _text_problems(
-    row: models.Model, field: str, texts: dict[str, str], languages: Iterable[str], what: str
-) -> Iterator[Problem]:
-    missing = [LANGUAGES.get(language, language) for language in languages if not text_in(texts, language)]
-    if missing:
-        yield Problem(f"Write {what} in {' and '.join(missing)}.", row, field)
 
 
 def _option_name(option: MenuOption) -> str:

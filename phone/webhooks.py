@@ -6,7 +6,9 @@ Each webhook stands for itself: one that comes twice, late or in another order c
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,12 +16,12 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from phone.livekit_api import LiveKit, WebhookEvent, WebhookForged, WebhookMalformed
+from phone.livekit_api import LiveKit, LiveKitError, WebhookEvent, WebhookForged, WebhookMalformed
 from phone.metrics import count
 from phone.models import Call, PhoneLine
 from phone.reconcile import STILL_HEART, undisturbed
-from phone.room_lines import caller_number, line_of_room
-from phone.services import call_end_failed, call_missed
+from phone.room_lines import caller_number, is_person, line_of_room
+from phone.services import call_end_failed, call_end_with_person, call_missed
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,11 @@ def _caller_left(event: WebhookEvent) -> None:
     room, caller = event.room, event.participant
     if room is None or caller is None or caller.kind not in ("sip", "browser"):
         return
+    if Call.objects.with_person().filter(room=room.name).exists():
+        _one_of_two_left(room.name, event.at)
+        return
+    if is_person(caller.attributes):
+        return
     line = line_of_room(room.name, PhoneLine.objects.select_related("clinic"), caller)
     if line is not None:
         call_missed(
@@ -66,9 +73,22 @@ def _caller_left(event: WebhookEvent) -> None:
         )
 
 
+def _one_of_two_left(room: str, at: datetime) -> None:
+    """The caller or the person who talked to them hung up: so does the other."""
+    call_end_with_person(calls=Call.objects.filter(room=room), ended_at=at)
+    try:
+        async_to_sync(LiveKit().delete_room)(room)
+    except LiveKitError as error:
+        # `phone.reconcile` closes it.
+        log.warning("A room could not be closed: %s", error)
+
+
 def _room_finished(event: WebhookEvent) -> None:
     """A room is closed. A call in it that nobody writes about any more ended with it."""
-    if event.room is None or not event.room.name or not undisturbed(now=timezone.now()):
+    if event.room is None or not event.room.name:
+        return
+    call_end_with_person(calls=Call.objects.filter(room=event.room.name), ended_at=event.at)
+    if not undisturbed(now=timezone.now()):
         return
     calls = Call.objects.of_people().filter(room=event.room.name, heartbeat_at__lt=event.at - STILL_HEART)
     call_end_failed(calls=calls, ended_at=event.at)

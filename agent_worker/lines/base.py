@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from livekit import rtc
 from livekit.agents.voice.io import AudioInput, AudioOutput
+
+from phone.livekit_api import CallAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,43 @@ class Ear(Protocol):
         """What was to be heard from loop time `at` on is not heard after all."""
 
 
+class Person(Protocol):
+    """Somebody who is rung for a caller. Until they are joined, neither of the two hears the other."""
+
+    joined: bool
+
+    async def ring(self) -> CallAnswer:
+        """Ring until they answer or will not. Raises LiveKitError."""
+
+    async def hear(self, audio: AsyncIterator[rtc.AudioFrame]) -> None:
+        """Say this to the person alone; returns when it was heard. Cancelled, it falls silent."""
+
+    def on_key(self, handler: Callable[[str], None]) -> None:
+        """Call `handler` for each key that the person presses."""
+
+    def on_hang_up(self, handler: Callable[[], None]) -> None:
+        """Call `handler` once when the person is gone; at once, when that has happened already."""
+
+    async def join(self) -> None:
+        """Let the two hear each other; the call is theirs then, and hanging up the line leaves it to them.
+
+        Raises LiveKitError; then they do not hear each other.
+        """
+
+    async def send_away(self) -> None:
+        """Hang up on the person, also while their telephone rings. Never raises."""
+
+
+class Bridge(Protocol):
+    """The way from a caller's line to other telephones. Numbers are E.164."""
+
+    async def refer(self, number: str, *, ring_seconds: int) -> CallAnswer:
+        """Hand the caller over to `number`; the line goes on unless that was accepted. Raises LiveKitError."""
+
+    def fetch(self, number: str, *, trunk_id: str, ring_seconds: int) -> Person:
+        """Somebody at `number`, to be rung through this trunk."""
+
+
 class Line(Protocol):
     """One call's connection to its caller.
 
@@ -52,6 +92,10 @@ class Line(Protocol):
     has_sound: bool
     audio_input: AudioInput | None
     audio_output: AudioOutput
+
+    @property
+    def bridge(self) -> Bridge | None:
+        """The way to other telephones; None where a caller cannot be put through to one."""
 
     @property
     def voice_on(self) -> bool:

@@ -36,7 +36,7 @@ from typing import Any
 from livekit import rtc
 from livekit.agents.voice.io import AudioInput, AudioOutput
 
-from agent_worker.lines.base import Ear, KeyPress
+from agent_worker.lines.base import Bridge, Ear, KeyPress
 from agent_worker.lines.pacing import FRAME_BYTES, SAMPLE_RATE, PacedAudio
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -149,6 +149,7 @@ class BrowserLine:
         self._microphone = Microphone()
         self._speaker = PacedAudio(send=self.outbox.audio, clear=self.outbox.clear_audio)
         self.audio_input: AudioInput | None = self._microphone
+        self.bridge: Bridge | None = None
         self.audio_output: AudioOutput = self._speaker
         self._key_handler: Callable[[KeyPress], None] | None = None
         self._text_handler: Callable[[str], None] | None = None

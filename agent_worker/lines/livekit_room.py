@@ -19,8 +19,9 @@ from livekit.rtc.room import EventTypes
 
 from agent_worker.lines.base import Ear, KeyPress
 from agent_worker.lines.room_audio import RoomMicrophone, RoomSpeaker
+from agent_worker.lines.room_bridge import RoomBridge
 from agent_worker.lines.room_screen import RoomScreen
-from phone.room_lines import CALLER, DIALLED, e164
+from phone.room_lines import CALLER, DIALLED, e164, is_person
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,9 @@ LAST_WORD_SECONDS = 0.3
 """What was played takes so long to reach the caller's ear; the room stays until then."""
 
 DELETE_SECONDS = 5.0
+
+TRANSFER_TOLD_SECONDS = 2.0
+"""A caller who was handed over leaves the room, and so long after it we are told at the latest that they were."""
 
 SIP = rtc.ParticipantKind.PARTICIPANT_KIND_SIP
 AGENT = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
@@ -83,6 +87,7 @@ class RoomLine:
         self._speaker = speaker
         self._publishing = publishing
         self._microphone = RoomMicrophone()
+        self.bridge: RoomBridge | None = None
         self.audio_input: AudioInput | None = self._microphone
         self.audio_output: AudioOutput = speaker
         self._key_handler: Callable[[KeyPress], None] | None = None
@@ -132,6 +137,8 @@ class RoomLine:
                 rtc.ParticipantTrackPermission(participant_identity=caller.identity, allow_all=True)
             ],
         )
+        if caller.kind == SIP:
+            line.bridge = RoomBridge(ctx.room, caller.identity)
         return line
 
     # What the call does with the line
@@ -190,6 +197,9 @@ class RoomLine:
         if self._closed:
             return
         self._closed = True
+        if self.bridge is not None and self.bridge.joined:
+            self._leave_to_person()
+            return
         if not self._gone:
             await self._speaker.drain()
             if self._screen is not None:
@@ -200,6 +210,12 @@ class RoomLine:
         self._microphone.close()
         await _close(self._ctx)
         await self._speaker.aclose()
+
+    def _leave_to_person(self) -> None:
+        """The caller and a person talk to each other: go, and leave the room to them."""
+        self._gone = True
+        self._speaker.close()
+        self._microphone.close()
 
     def caller_gone(self) -> None:
         """The caller hung up or lost the connection. Only the first time counts."""
@@ -235,11 +251,17 @@ class RoomLine:
 
     def _left(self, participant: rtc.RemoteParticipant) -> None:
         if participant.identity == self._identity:
+            self._caller_left()
+
+    def _caller_left(self) -> None:
+        if self.bridge is not None and self.bridge.referring:
+            asyncio.get_running_loop().call_later(TRANSFER_TOLD_SECONDS, self.caller_gone)
+        else:
             self.caller_gone()
 
     def _changed(self, _changed: dict[str, str], participant: rtc.Participant) -> None:
         if participant.identity == self._identity and participant.attributes.get(STATUS) == "hangup":
-            self.caller_gone()
+            self._caller_left()
         self._came(participant)
 
     def _came(self, participant: rtc.Participant) -> None:
@@ -290,7 +312,11 @@ STATUS_EVENTS: tuple[EventTypes, ...] = (
 
 def _caller_in(room: rtc.Room) -> rtc.RemoteParticipant | None:
     """Who called: a telephone before a browser, and of those the first to come."""
-    callers = [guest for guest in room.remote_participants.values() if guest.kind in CALLERS]
+    callers = [
+        guest
+        for guest in room.remote_participants.values()
+        if guest.kind in CALLERS and not is_person(guest.attributes)
+    ]
     return min(callers, key=lambda guest: (guest.kind != SIP, guest.joined_at or JOINING), default=None)
 
 

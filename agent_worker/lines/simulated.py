@@ -12,7 +12,7 @@ from livekit import rtc
 from livekit.agents.voice.io import AudioInput, AudioOutput, AudioOutputCapabilities, PlaybackFinishedEvent
 
 from agent_worker.keypad import DTMF_KEYS
-from agent_worker.lines.base import Ear, KeyPress
+from agent_worker.lines.base import Bridge, Ear, KeyPress
 
 REACTION_SECONDS = 0.5
 """From the begin of a prompt (or from its end, after `hear`) to the caller's first key."""
@@ -131,6 +131,7 @@ class SimulatedLine:
     keys_forwarded = True
     has_sound = False
     audio_input: AudioInput | None = None
+    bridge: Bridge | None = None
 
     def __init__(
         self,

@@ -1,5 +1,5 @@
 """The office's pages for the phone."""
 
-from phone.admin import calls, lines, plans, readiness, requests, retention, setup
+from phone.admin import calls, directory, lines, plans, readiness, requests, retention, setup
 
-__all__ = ["calls", "lines", "plans", "readiness", "requests", "retention", "setup"]
+__all__ = ["calls", "directory", "lines", "plans", "readiness", "requests", "retention", "setup"]

@@ -23,9 +23,10 @@ from clinic.admin.rows import ClinicRowAdmin, ClinicRowForm
 from clinic.languages import LANGUAGES, show_clinic_languages, text_in
 from clinic.models import Clinic, Closure
 from phone.building import settings_of
-from phone.models import Menu, MenuOption, PhoneSettings, Wording
+from phone.directory import option_person_problems, person_problems
+from phone.models import DirectoryEntry, Menu, MenuOption, PhoneSettings, Wording
+from phone.problems import Problem
 from phone.validation import (
-    Problem,
     option_problems,
     publish_date_problems,
     same_key_problems,
@@ -45,11 +46,11 @@ def show_beside_fields(form: forms.ModelForm, problems: Iterable[Problem]) -> No
             form.add_error(field, problem.sentence)
 
 
-def offer_menus(form: forms.ModelForm, name: str, clinic_id: int) -> None:
-    """Let the field choose among the clinic's own menus only."""
-    field = form.fields[name]
+def offer_rows(form: forms.ModelForm, name: str, model: type[Menu | DirectoryEntry], clinic_id: int) -> None:
+    """Let the field, where the form has it, choose among the clinic's own rows only."""
+    field = form.fields.get(name)
     if isinstance(field, forms.ModelChoiceField):
-        field.queryset = Menu.objects.filter(clinic=clinic_id)
+        field.queryset = model._default_manager.filter(clinic=clinic_id)
 
 
 class SetupAdmin(ClinicRowAdmin):
@@ -69,8 +70,8 @@ class OptionFormSet(forms.BaseInlineFormSet):
         super().add_fields(form, index)
         if self.instance.clinic_id:
             show_clinic_languages(form, self.instance.clinic.languages)
-            if "target_menu" in form.fields:
-                offer_menus(form, "target_menu", self.instance.clinic_id)
+            offer_rows(form, "target_menu", Menu, self.instance.clinic_id)
+            offer_rows(form, "person", DirectoryEntry, self.instance.clinic_id)
 
     def clean(self) -> None:
         super().clean()
@@ -87,6 +88,7 @@ class OptionFormSet(forms.BaseInlineFormSet):
         for form in kept:
             show_beside_fields(form, [problem for problem in twice if problem.row is form.instance])
             show_beside_fields(form, option_problems(form.instance, self.instance.clinic.languages, settings))
+            show_beside_fields(form, option_person_problems(form.instance, self.instance.clinic_id))
 
     def save_new(self, form: forms.ModelForm, commit: bool = True) -> MenuOption:
         # A new option has not been dragged anywhere: it comes last.
@@ -110,6 +112,7 @@ class MenuOptionInline(StackedInline):
         "message",
         "target_menu",
         "language",
+        "person",
         "topic",
         "identify_first",
         "phrases",
@@ -150,9 +153,11 @@ class MenuAdmin(SetupAdmin):
 class PhoneSettingsForm(ClinicRowForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("main_menu", "closed_menu"):
-            if name in self.fields and self.instance.clinic_id:
-                offer_menus(self, name, self.instance.clinic_id)
+        if self.instance.clinic_id:
+            for name in ("main_menu", "closed_menu"):
+                offer_rows(self, name, Menu, self.instance.clinic_id)
+            for name in ("person", "urgent_person"):
+                offer_rows(self, name, DirectoryEntry, self.instance.clinic_id)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -162,6 +167,8 @@ class PhoneSettingsForm(ClinicRowForm):
             setattr(typed, name, value)
         show_beside_fields(self, settings_problems(typed))
         show_beside_fields(self, publish_date_problems(typed, timezone.now()))
+        if typed.clinic_id:
+            show_beside_fields(self, person_problems(typed, typed.clinic))
         for name in ("main_menu", "closed_menu"):
             menu = cleaned.get(name)
             if menu and typed.clinic_id and menu.clinic_id != typed.clinic_id:
@@ -177,6 +184,7 @@ class PhoneSettingsAdmin(SetupAdmin):
     fieldsets = (
         ("When changes go live", {"fields": ("clinic", "publish_mode", "publish_at")}),
         ("Menus", {"fields": ("main_menu", "closed_menu", "no_emergency_sentence")}),
+        ("A person", {"fields": ("person", "urgent_person")}),
         (
             "Consent to recording",
             {

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from clinic.languages import LANGUAGES
-from phone.models import Call, CallEvent, ConsentRecord, KeypadEntry, Request
+from phone.models import Call, CallEvent, ConsentRecord, DirectoryEntry, KeypadEntry, Request
 
 Data = dict[str, Any]
 
@@ -118,6 +118,30 @@ def _ended(data: Data) -> tuple[str, str]:
     )
 
 
+def _transfer(data: Data) -> tuple[str, str]:
+    to = data.get("to", "")
+    title = TRANSFER_ANSWERS.get(str(data.get("answer")), "Transfer to {to}").format(to=to)
+    return title, dict(DirectoryEntry.Manner.choices).get(str(data.get("manner")), "")
+
+
+TRANSFER_ANSWERS = {
+    "ringing": "Ringing {to}",
+    "accepted": "Handed over to {to}",
+    "joined": "{to} took the call",
+    "busy": "{to} was on another call",
+    "declined": "{to} declined",
+    "no_answer": "{to} did not answer",
+    "no_word": "Nobody said whether {to} was reached",
+    "not_supported": "The telephone provider does not hand calls over to {to}",
+    "failed": "The call to {to} failed",
+    "sent_back": "{to} sent the call back",
+    "silent": "{to} answered and pressed no key",
+    "hung_up": "{to} answered and hung up",
+    "message": "The caller did not wait for {to}",
+    "not_in_directory": "{to} was not called: not in the directory",
+    "no_way_out": "{to} was not called: the phone line has no way out",
+}
+
 PATIENT_OUTCOMES = {
     "identified": "Patient found",
     "not_found": "No patient with this ID",
@@ -141,6 +165,7 @@ KINDS: dict[str, tuple[str, Callable[[Data], tuple[str, str]]]] = {
     "recording": ("mic", _recording),
     "menu": ("list", lambda data: (f"Chose {data.get('option', '')}", f"Menu: {data.get('menu', '')}")),
     "patient": ("badge", lambda data: (PATIENT_OUTCOMES.get(str(data.get("outcome")), "Patient"), "")),
+    "transfer": ("phone_forwarded", _transfer),
     "language": (
         "translate",
         lambda data: (f"Language: {LANGUAGES.get(str(data.get('language')), data.get('language'))}", ""),

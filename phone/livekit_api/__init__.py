@@ -4,6 +4,7 @@ Trunks, rules and rooms go in and come out as this package's own values; a messa
 Every method raises LiveKitUnreachable, LiveKitRefused or LiveKitNotSetUp, each with a sentence for a person.
 """
 
+from phone.livekit_api.answers import CallAnswer, answer_to_call
 from phone.livekit_api.errors import (
     CallNotAnswered,
     LiveKitError,
@@ -26,6 +27,7 @@ from phone.livekit_api.values import (
 )
 
 __all__ = [
+    "CallAnswer",
     "CallNotAnswered",
     "Encryption",
     "LiveKit",
@@ -42,4 +44,5 @@ __all__ = [
     "WebhookEvent",
     "WebhookForged",
     "WebhookMalformed",
+    "answer_to_call",
 ]

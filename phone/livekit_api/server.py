@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from http import HTTPStatus
@@ -17,6 +17,7 @@ from django.conf import settings
 from google.protobuf.json_format import Parse, ParseError
 from livekit import api
 
+from phone.livekit_api.answers import CallAnswer, answer_to_refused_transfer, answer_to_transfer, e164
 from phone.livekit_api.errors import (
     CallNotAnswered,
     LiveKitNotSetUp,
@@ -41,6 +42,9 @@ from phone.livekit_settings import AGENT_NAME, LiveKitEnvironment
 
 ANSWER_SECONDS = 5.0
 """How long the server may take to answer."""
+
+TRANSFER_SECONDS = 32.0
+"""How long a transfer may take at least: livekit-sip gives up after 30 s without a NOTIFY."""
 
 WEBHOOK_LEEWAY_SECONDS = 30.0
 """How far the server's clock may be from ours when a webhook's token is checked."""
@@ -156,17 +160,27 @@ class LiveKit:
             )
 
     async def call_number(
-        self, *, room: str, trunk_id: str, number: str, identity: str, rings: timedelta
+        self,
+        *,
+        room: str,
+        trunk_id: str,
+        number: str,
+        identity: str,
+        rings: timedelta,
+        attributes: Mapping[str, str] | None = None,
     ) -> None:
         """Call `number` (E.164) through an outbound trunk, into a room; returns when it is answered.
 
-        The caller's number is the trunk's. Raises CallNotAnswered when nobody takes the call within `rings`.
+        Whoever is called is in the room from the first ring on, as `identity` and with these attributes, and hears
+        and is heard as subscriptions say. The caller's number is the trunk's. Raises CallNotAnswered when nobody takes
+        the call within `rings`, and ValueError for a number that is not E.164.
         """
         request = api.CreateSIPParticipantRequest(
             sip_trunk_id=trunk_id,
-            sip_call_to=number,
+            sip_call_to=e164(number),
             room_name=room,
             participant_identity=identity,
+            participant_attributes=attributes or {},
             wait_until_answered=True,
         )
         request.ringing_timeout.FromTimedelta(rings)
@@ -185,6 +199,47 @@ class LiveKit:
                         "The number was called, and nobody took the call in time.", None
                     ) from error
                 raise
+
+    async def transfer(self, *, room: str, identity: str, number: str, rings: timedelta) -> CallAnswer:
+        """Hand the telephone `identity` over to `number` (E.164) by REFER (RFC 3515); how that was answered.
+
+        Where it is accepted, the telephone has left the room, or is about to. Otherwise its call goes on. Raises
+        ValueError for a number that is not E.164.
+        """
+        request = api.TransferSIPParticipantRequest(
+            room_name=room, participant_identity=identity, transfer_to=f"tel:{e164(number)}"
+        )
+        request.ringing_timeout.FromTimedelta(rings)
+        async with self._connected() as server:
+            try:
+                done = await server.sip.transfer_sip_participant(request, timeout=TRANSFER_SECONDS)
+            except api.TwirpError as error:
+                answer = answer_to_refused_transfer(error)
+                if answer is None:
+                    raise
+                return answer
+            except TimeoutError:
+                return "no_word"
+        return answer_to_transfer(done)
+
+    async def set_subscriptions(
+        self, room: str, identity: str, track_ids: Sequence[str], *, wanted: bool
+    ) -> None:
+        """Let `identity` receive these tracks, or not."""
+        request = api.UpdateSubscriptionsRequest(
+            room=room, identity=identity, track_sids=track_ids, subscribe=wanted
+        )
+        async with self._connected() as server:
+            await server.room.update_subscriptions(request)
+
+    async def allow_receiving(self, room: str, identity: str, *, allowed: bool) -> None:
+        """Whether `identity`, who may speak and press keys, may receive anything at all."""
+        permission = api.ParticipantPermission(
+            can_publish=True, can_publish_data=True, can_subscribe=allowed, can_update_metadata=True
+        )
+        request = api.UpdateParticipantRequest(room=room, identity=identity, permission=permission)
+        async with self._connected() as server:
+            await server.room.update_participant(request)
 
     def browser_token(self, *, room: str, identity: str, lifetime: timedelta, empty_seconds: int) -> str:
         """What lets a browser into this room within `lifetime`, with a microphone and keys and nothing more.

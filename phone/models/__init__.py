@@ -1,8 +1,9 @@
-"""Everything the phone keeps: what callers hear (`setup`), what happened on calls (`calls`, `recordings`) and on
-test calls (`line_checks`), how long that stays (`retention`), what staff vouch for.
+"""Everything the phone keeps: what callers hear (`setup`), whom they reach (`directory`), what happened on calls
+(`calls`, `recordings`) and on test calls (`line_checks`), how long that stays (`retention`), what staff vouch for.
 """
 
 from phone.models.calls import Call, CallEvent, ConsentRecord, KeypadEntry, Request
+from phone.models.directory import DirectoryEntry
 from phone.models.line_checks import LineCheck
 from phone.models.readiness import Confirmation
 from phone.models.recordings import Recording
@@ -15,6 +16,7 @@ __all__ = [
     "Confirmation",
     "ConsentRecord",
     "Deletion",
+    "DirectoryEntry",
     "KeypadEntry",
     "LegalHold",
     "LineCheck",

@@ -75,6 +75,25 @@ class PhoneSettings(models.Model):
         help_text="Offered when the clinic is closed.",
     )
 
+    person = models.ForeignKey(
+        "DirectoryEntry",
+        verbose_name="who is called for a person",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="While the office is open. Without anybody, callers hear the office's number.",
+    )
+    urgent_person = models.ForeignKey(
+        "DirectoryEntry",
+        verbose_name="who is called when it is urgent",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="At any time, also when the office is closed.",
+    )
+
     first_key_timeout = models.FloatField(
         "seconds to the first key", default=8, validators=[MinValueValidator(1)]
     )
@@ -199,6 +218,14 @@ class MenuOption(models.Model):
     )
     language = models.CharField(
         max_length=8, blank=True, choices=list(LANGUAGES.items()), help_text="For “Switch the language”."
+    )
+    person = models.ForeignKey(
+        "DirectoryEntry",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Whom to call. Empty: whoever stands in the phone settings.",
     )
     enabled = models.BooleanField(default=True)
 

@@ -4,7 +4,13 @@ deletions.
 All functions take keyword arguments (`write_records` aside) and say what they did, or raise.
 """
 
-from phone.services.calls import call_end_failed, call_end_stale, call_missed, call_send_agent
+from phone.services.calls import (
+    call_end_failed,
+    call_end_stale,
+    call_end_with_person,
+    call_missed,
+    call_send_agent,
+)
 from phone.services.erasure import CallerIsOnTheLine, Erased, caller_erase
 from phone.services.holds import call_hold, call_let_go
 from phone.services.line_checks import (
@@ -28,6 +34,7 @@ __all__ = [
     "RetentionRun",
     "call_end_failed",
     "call_end_stale",
+    "call_end_with_person",
     "call_hold",
     "call_let_go",
     "call_missed",

@@ -20,6 +20,7 @@ LONGEST_OUTAGE = timedelta(minutes=15)
 """After so long a call in a LiveKit room counts as dead too, even if nobody can ask the server."""
 
 MISSED_CALLS = uuid.UUID("6f4f1f0e-58e2-5b0c-9f0e-2d7c5b1f3a11")
+ENDS = uuid.UUID("0c1c9c52-3d6b-5d1e-8f57-6b0f5b0c7e21")
 STILL_HEART = timedelta(seconds=30)
 """How long a call's worker may write nothing before the call counts as dead."""
 
@@ -33,6 +34,9 @@ def call_end_stale(*, now: datetime, still_for: timedelta = STILL_HEART) -> int:
     stale = Call.objects.stale(since=now - still_for)
     if settings.LIVEKIT.configured:
         stale = stale.filter(Q(room="") | Q(heartbeat_at__lt=now - LONGEST_OUTAGE))
+    else:
+        # Without a server there is no room in which anybody could still talk.
+        call_end_with_person(calls=Call.objects.all(), ended_at=now)
     return call_end_failed(calls=stale)
 
 
@@ -58,6 +62,38 @@ def call_end_failed(*, calls: CallQuerySet, ended_at: datetime | None = None) ->
     if ended:
         transaction.on_commit(office_changed, robust=True)
     return ended
+
+
+def call_end_with_person(*, calls: CallQuerySet, ended_at: datetime) -> int:
+    """Give those of `calls` that go on with a person their end, in the row and on the timeline. How many there were.
+
+    Whoever reports it first counts.
+    """
+    ended = [
+        call
+        for call in calls.with_person()
+        if calls.with_person().filter(pk=call.pk).update(ended_at=max(ended_at, call.started_at))
+    ]
+    for call in ended:
+        last = call.events.order_by("-seq").first()
+        duration = max(timedelta(), ended_at - call.started_at).total_seconds()
+        CallEvent.objects.bulk_create(
+            [
+                CallEvent(
+                    id=uuid.uuid5(ENDS, str(call.pk)),
+                    call=call,
+                    seq=last.seq + 1 if last else 1,
+                    at=ended_at,
+                    kind="ended",
+                    step=Call.Step.TRANSFER,
+                    data={"outcome": call.outcome, "duration": duration, "served": call.served},
+                )
+            ],
+            ignore_conflicts=True,
+        )
+    if ended:
+        transaction.on_commit(office_changed, robust=True)
+    return len(ended)
 
 
 def call_send_agent(*, call: Call, now: datetime) -> int | None:

@@ -20,6 +20,7 @@ from phone.records import (
     ConsentDecided,
     EntryMade,
     EventHappened,
+    HandedOver,
     Heartbeat,
     LanguageChosen,
     PatientIdentified,
@@ -56,6 +57,7 @@ def write_records(records: Sequence[Record]) -> None:
     _attach_patients(_of(PatientIdentified, records))
     for epoch, heartbeats in _last_heartbeats(records).items():
         _update_running(heartbeats, epoch=epoch)
+    _hand_over(_of(HandedOver, records))
     _end_calls(_of(CallEnded, records))
 
 
@@ -243,13 +245,30 @@ def _last_heartbeats(records: Sequence[Record]) -> dict[int, Changes]:
     begun = {record.call: record.at for record in records if isinstance(record, CallStarted)}
     last: dict[int, dict[uuid.UUID, datetime]] = {}
     for record in records:
-        epoch = record.epoch if isinstance(record, Heartbeat | CallEnded) else 1
+        epoch = record.epoch if isinstance(record, Heartbeat | CallEnded | HandedOver) else 1
         of_epoch = last.setdefault(epoch, {})
         of_epoch[record.call] = max(record.at, of_epoch.get(record.call, record.at))
     return {
         epoch: {call: {"heartbeat_at": at} for call, at in of_epoch.items() if begun.get(call) != at}
         for epoch, of_epoch in last.items()
     }
+
+
+def _hand_over(handed: list[HandedOver]) -> None:
+    """The calls that go on with a person: their outcome is known, their end is not."""
+    for record in handed:
+        _update_running(
+            {
+                record.call: {
+                    "outcome": Call.Outcome.TRANSFERRED,
+                    "served": Call.Served.PERSON,
+                    "ended_in_step": Call.Step.TRANSFER,
+                }
+            },
+            epoch=record.epoch,
+        )
+    if handed:
+        transaction.on_commit(office_changed, robust=True)
 
 
 def _end_calls(ended: list[CallEnded]) -> None:

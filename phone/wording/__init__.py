@@ -3,12 +3,14 @@
 from phone.phrases import default_phrases
 from phone.wording.prerender import fixed_utterances
 from phone.wording.prompts import (
+    briefing,
     closed_notice,
     consent_question,
     greeting,
     label,
     menu_prompt,
     option_message,
+    person_name,
     phone_number,
 )
 from phone.wording.texts import (
@@ -30,6 +32,7 @@ __all__ = [
     "Utterance",
     "WordingError",
     "WordingKey",
+    "briefing",
     "closed_notice",
     "consent_question",
     "default_phrases",
@@ -43,6 +46,7 @@ __all__ = [
     "moment",
     "office_hours",
     "option_message",
+    "person_name",
     "phone_number",
     "placeholders",
     "say",

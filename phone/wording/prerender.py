@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phone.plan import PhonePlan
-from phone.wording.prompts import menu_prompt, option_message, phone_number, say_offer
+from phone.wording.prompts import (
+    briefing,
+    label,
+    menu_prompt,
+    option_message,
+    person_name,
+    phone_number,
+    say_offer,
+)
 from phone.wording.texts import FIXED_PLACEHOLDERS, WORDING_KEYS, digit_clips, placeholders, say, template
 from phone.wording.times import time_of_day, week
 from phone.wording.utterance import Sensitive, Utterance, plain
@@ -39,6 +47,7 @@ def _utterances(plan: PhonePlan, language: str) -> Iterator[Utterance]:
     for closure in plan.schedule.closures:
         yield plain(closure.message.get(language, ""), language)
     yield from _facts(plan, language)
+    yield from _transfers(plan, language)
     yield from _hours(plan, language)
 
 
@@ -59,6 +68,19 @@ def _facts(plan: PhonePlan, language: str) -> Iterator[Utterance]:
         yield say(plan, "person_number", language, number=number)
     if plan.clinic.address:
         yield say(plan, "address", language, address=plan.clinic.address)
+
+
+def _transfers(plan: PhonePlan, language: str) -> Iterator[Utterance]:
+    """What callers hear while somebody is fetched, and what that person hears."""
+    for entry in plan.directory:
+        person = person_name(plan, entry, language)
+        for key in WORDING_KEYS:
+            if "person" in placeholders(template(plan, key, language)):
+                yield say(plan, key, language, person=person)
+    yield briefing(plan, language, "")
+    for menu in plan.menus:
+        for option in menu.options:
+            yield briefing(plan, language, label(plan, option, language))
 
 
 def _hours(plan: PhonePlan, language: str) -> Iterator[Utterance]:

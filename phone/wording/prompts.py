@@ -9,7 +9,7 @@ from datetime import datetime
 import phonenumbers
 
 from clinic import hours
-from phone.plan import Menu, MenuOption, PhonePlan
+from phone.plan import DirectoryEntry, Menu, MenuOption, PhonePlan
 from phone.wording.texts import say
 from phone.wording.times import spoken_list
 from phone.wording.utterance import Utterance, joined, plain
@@ -85,6 +85,18 @@ def _choices(plan: PhonePlan, menu: Menu, language: str, keys: bool) -> Iterator
 def label(plan: PhonePlan, option: MenuOption, language: str) -> str:
     """The option's name as callers hear it."""
     return said_by_staff(option.label, plan, language).text
+
+
+def person_name(plan: PhonePlan, entry: DirectoryEntry, language: str) -> str:
+    """What callers hear this person called."""
+    return said_by_staff(entry.spoken, plan, language).text or entry.name
+
+
+def briefing(plan: PhonePlan, language: str, topic: str) -> Utterance:
+    """What a person hears who is rung: for whom the call is, about what where that is known, and what to press."""
+    if topic:
+        return say(plan, "transfer_briefing_topic", language, topic=topic)
+    return say(plan, "transfer_briefing", language)
 
 
 def option_message(plan: PhonePlan, option: MenuOption, language: str) -> Utterance:

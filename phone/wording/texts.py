@@ -17,7 +17,7 @@ _SENTENCE_END = re.compile(r"(?<=[^\W\d_}]{3}[.!?])\s+(?=[\w¿¡{])|(?<=\}[.!?])
 _SPACE = re.compile(r"\s+")
 _PAUSE = re.compile(r"[^0-9]+")
 _ENDINGS = ("", ",", ".", "?")
-FIXED_PLACEHOLDERS = frozenset({"clinic", "key", "label", "choices", "address"})
+FIXED_PLACEHOLDERS = frozenset({"clinic", "key", "label", "choices", "address", "person", "topic"})
 """Placeholders whose values are known when a plan is published."""
 
 

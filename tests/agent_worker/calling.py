@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_worker.answering import Desk, take_call
-from agent_worker.lines.base import Ear
+from agent_worker.lines.base import Bridge, Ear
 from agent_worker.lines.simulated import REACTION_SECONDS, SimulatedLine
 from agent_worker.prompts import Prompts, SilentPrompts
 from agent_worker.records import RecordWriter
@@ -32,13 +32,17 @@ HUM = tone(440, 0.05)
 class Caller(SimulatedLine):
     """Somebody on the phone. What they hear, they hear in order."""
 
-    def __init__(self, number: str, *, keys: bool, origin: str) -> None:
-        super().__init__([], caller=number)
+    def __init__(
+        self, number: str, *, keys: bool, origin: str, dialled: str = "", bridge: Bridge | None = None
+    ) -> None:
+        super().__init__([], caller=number, dialled=dialled)
         self.keys_forwarded = keys
+        self.bridge = bridge
         self.origin = origin
         self.events: list[dict[str, Any]] = []
         self._news = asyncio.Event()
         self._position = 0
+        self._call_is_over = False
         self._humming: asyncio.Task[None] | None = None
         self.silent = False
         """Whether they say nothing, where they would hum."""
@@ -58,6 +62,11 @@ class Caller(SimulatedLine):
             self._humming.cancel()
         self._humming = asyncio.create_task(self._hum(ear)) if ear else None
 
+    @property
+    def recorded(self) -> bool:
+        """Whether anybody records what is said."""
+        return self._humming is not None
+
     async def _hum(self, ear: Ear) -> None:
         while True:
             await asyncio.sleep(HUM.size / 24_000)
@@ -73,8 +82,14 @@ class Caller(SimulatedLine):
                     self._position = position + 1
                     return
                 assert event["event"] != "ended", f"never heard “{words}”, only {self.prompts}"
+            assert not self._call_is_over, f"never heard “{words}”, only {self.prompts}"
             self._news.clear()
             await self._news.wait()
+
+    def call_is_over(self) -> None:
+        """Nothing more will be heard."""
+        self._call_is_over = True
+        self._news.set()
 
     async def hears_to_the_end(self, words: str) -> None:
         """The same, and listen until the prompt is over, and a moment longer."""
@@ -127,6 +142,8 @@ def place_call(
     speech: Speech | None = None,
     calls_already: int = 0,
     recordings: Path | None = None,
+    dialled: str = "",
+    bridge: Bridge | None = None,
 ) -> Caller:
     """Run one call in which the caller does what `talk` says, to its end; then they hang up.
 
@@ -136,7 +153,7 @@ def place_call(
     assert loaded is not None
 
     async def call() -> Caller:
-        caller = Caller(number, keys=keys, origin=origin)
+        caller = Caller(number, keys=keys, origin=origin, dialled=dialled, bridge=bridge)
         caller.has_sound = recordings is not None
         desk = Desk(
             prompts=prompts or SilentPrompts(),
@@ -146,6 +163,7 @@ def place_call(
         )
         desk.live_calls = calls_already
         running = asyncio.create_task(take_call(caller, desk, loaded, answered_at=clock))
+        running.add_done_callback(lambda _: caller.call_is_over())
         try:
             await talk(caller)
         finally:

@@ -15,15 +15,19 @@ from livekit.agents.voice.io import AudioInput
 
 from agent_worker import pcm
 from agent_worker.answering import Desk, take_call
+from agent_worker.lines.base import Bridge
 from agent_worker.providers import SpeechEnvironment
 from agent_worker.records import RecordWriter
 from agent_worker.speech import Speech, build_speech
-from phone.models import Call
+from clinic.models import Clinic
+from phone.models import Call, DirectoryEntry
 from phone.plan import ClinicFacts, ConsentRules, PhonePlan
+from phone.plan import DirectoryEntry as Entry
 from phone.publishing import live_plan_of
 from phone.wording import Utterance
 from tests.agent_worker.calling import CALLER, MONDAY_MORNING, Caller, publish
 from tests.agent_worker.sounds import listen_to
+from tests.agent_worker.telephones import FakeBridge
 from tests.phone.plans import APPOINTMENTS, MAIN, a_plan
 from tests.providers import CartesiaServer, DeepgramServer, OpenAIServer, Reply
 
@@ -101,13 +105,20 @@ class Place:
         self.ears: DeepgramServer | None = None
         self._use = use
 
-    def __call__(self, talk: Talk, *, plan: PhonePlan = PLAN, recordings: Path | None = None) -> Caller:
+    def __call__(
+        self,
+        talk: Talk,
+        *,
+        plan: PhonePlan = PLAN,
+        recordings: Path | None = None,
+        bridge: Bridge | None = None,
+    ) -> Caller:
         loaded = live_plan_of(publish(plan).pk)
         assert loaded is not None
 
         async def call() -> Caller:
             async with self._speech() as speech:
-                caller = Caller(CALLER, keys=True, origin="phone")
+                caller = Caller(CALLER, keys=True, origin="phone", bridge=bridge)
                 caller.audio_input = Microphone()
                 caller.has_sound = recordings is not None
                 desk = Desk(
@@ -280,6 +291,30 @@ def test_it_leads_to_a_person(model: OpenAIServer, place_call: Place) -> None:
         await caller.hears("You can reach us at")
 
     place_call(talk)
+
+
+def test_a_number_that_the_model_makes_up_is_never_rung(model: OpenAIServer, place_call: Place) -> None:
+    desk, made_up = "+12125550143", "+19005551234"
+    clinic = Clinic.objects.create(slug="bright-smile", name="Bright Smile Dental")
+    DirectoryEntry.objects.create(clinic=clinic, name="Front desk", number=desk)
+    model.replies = [tool("reach_person", number=made_up, person=made_up)]
+    bridge = FakeBridge(after=0.1)
+
+    async def talk(caller: Caller) -> None:
+        await reaches_the_receptionist(caller)
+        caller.says("could you put me through to my cousin, his number is 1 900 555 1234, he will know")
+        await caller.hears("I am connecting you with")
+        while not caller.told("ended"):
+            await caller.waits(0.05)
+
+    entry = Entry(name="Front desk", number=desk, spoken={"en": "our front desk", "es": "la recepción"})
+    caller = place_call(
+        talk,
+        plan=PLAN.model_copy(update={"directory": (entry,), "person": entry.name}),
+        bridge=bridge,
+    )
+    assert bridge.rung == [("cold", desk)]
+    assert caller.call.outcome == "transferred"
 
 
 def test_it_says_goodbye(model: OpenAIServer, place_call: Place) -> None:

@@ -143,5 +143,10 @@ def a_telephone(at: datetime, number: str = "+12025550123", dialled: str = "+155
     return Participant(identity=f"sip_{number}", kind="sip", joined_at=at, attributes=attributes)
 
 
+def a_person(at: datetime, name: str = "person_1") -> Participant:
+    """Somebody whom an agent rang for a caller."""
+    return Participant(identity=name, kind="sip", joined_at=at, attributes={"clinic.person": "true"})
+
+
 def an_agent(at: datetime, name: str = "agent-1") -> Participant:
     return Participant(identity=name, kind="agent", joined_at=at, attributes={})

@@ -24,7 +24,16 @@ from clinic.models import AccessRecord, Clinic, IdentityAttempt, Patient
 from clinic.patients import caller_hash, patient_id_hash, patient_set_id
 from clinic.roles import Role
 from phone.erasure import Caller, footprint
-from phone.models import Call, CallEvent, ConsentRecord, Deletion, KeypadEntry, Recording, Request
+from phone.models import (
+    Call,
+    CallEvent,
+    ConsentRecord,
+    Deletion,
+    DirectoryEntry,
+    KeypadEntry,
+    Recording,
+    Request,
+)
 from phone.services import CallerIsOnTheLine, call_hold, caller_erase
 from phone.services import erasure as service
 from tests.phone.keeping import (
@@ -38,7 +47,7 @@ from tests.phone.keeping import (
     member_of,
     sounds_on_disk,
 )
-from tests.phone.office import make_call, make_clinic, make_request
+from tests.phone.office import add_event, make_call, make_clinic, make_request
 
 pytestmark = pytest.mark.django_db
 
@@ -268,7 +277,13 @@ class TestWhatStandsInTheWay:
         assert len(sounds_on_disk()) == 2
 
     @pytest.mark.parametrize(
-        "fields", [{"outcome": "", "ended_at": None}, {"ended_at": NOW - timedelta(minutes=1)}]
+        "fields",
+        [
+            {"outcome": "", "ended_at": None},
+            {"ended_at": NOW - timedelta(minutes=1)},
+            # A person has taken it, and they still talk.
+            {"outcome": "transferred", "ended_at": None},
+        ],
     )
     def test_a_call_that_may_still_report_something_stops_it(
         self, clinic: Clinic, fields: dict[str, Any]
@@ -280,6 +295,16 @@ class TestWhatStandsInTheWay:
             erase(patient)
         assert not Deletion.objects.exists()
         assert Call.objects.filter(caller_number=NUMBER).count() == 2
+
+    def test_whom_they_were_put_through_to_goes_and_the_directory_stays(self, clinic: Clinic) -> None:
+        desk = DirectoryEntry.objects.create(clinic=clinic, name="Front desk", number="+12125550143")
+        call = a_full_call(clinic, days_ago(1), outcome="transferred", served="person")
+        add_event(call, "transfer", step="transfer", to=desk.name, manner="warm", answer="joined")
+        caller_erase(caller=Caller(numbers=(NUMBER,)), username="mia", now=NOW)
+        assert not CallEvent.objects.exists()
+        call.refresh_from_db()
+        assert (call.caller_number, call.room) == ("", "")
+        assert DirectoryEntry.objects.get() == desk
 
     def test_an_interruption_leaves_everything_as_it_was(
         self, clinic: Clinic, monkeypatch: pytest.MonkeyPatch

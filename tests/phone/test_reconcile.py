@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from agent_worker.resuming import ResumeOrder, resume_order
 from phone import tasks
-from phone.livekit_api import LiveKitRefused, LiveKitUnreachable
+from phone.livekit_api import LiveKitRefused, LiveKitUnreachable, Participant
 from phone.models import Call, ConsentRecord, PhoneLine
 from phone.publishing import publish
 from phone.reconcile import AGENTS_AT_MOST, ROOMS_AT_MOST, Reconciled, reconcile
@@ -21,7 +21,7 @@ from phone.records import CallEnded, Heartbeat
 from phone.resuming import resumable
 from phone.services import call_end_stale, write_records
 from tests.phone.clinics import a_clinic
-from tests.phone.livekit import FakeLiveKit, a_telephone, an_agent
+from tests.phone.livekit import FakeLiveKit, a_person, a_telephone, an_agent
 from tests.phone.office import make_call, make_request
 
 pytestmark = pytest.mark.django_db
@@ -229,9 +229,39 @@ class TestACallerWhomNobodyAnswers:
         assert (call.room in office.server.rooms, seen(call).outcome) == (False, "completed")
 
     def test_and_was_transferred_stays_with_whom_they_talk_to(self, office: Office) -> None:
-        call = office.call(heart=20, outcome="transferred", ended_at=ago(20))
+        call = office.call(heart=20, agent=False, outcome="transferred", ended_at=None)
+        office.server.inside[call.room].append(a_person(ago(30)))
         office.reconcile()
         assert call.room in office.server.rooms
+        assert seen(call).ended_at is None
+
+    @pytest.mark.parametrize("left", [a_telephone(ago(60)), a_person(ago(30))], ids=["caller", "person"])
+    def test_and_is_alone_after_a_talk_hears_the_line_close(self, office: Office, left: Participant) -> None:
+        call = office.call(heart=20, agent=False, outcome="transferred", ended_at=None)
+        office.server.inside[call.room] = [left]
+        office.reconcile()
+        assert call.room not in office.server.rooms
+        assert seen(call).ended_at == NOW
+        assert seen(call).outcome == "transferred"
+
+    def test_a_talk_whose_room_is_gone_is_over(self, office: Office) -> None:
+        call = office.call(heart=20, room=False, outcome="transferred", ended_at=None)
+        office.reconcile()
+        assert seen(call).ended_at == NOW
+
+    def test_who_was_rung_by_an_agent_that_died_is_hung_up_on_and_is_no_caller(self, office: Office) -> None:
+        call = office.call(heart=20)
+        office.server.inside[call.room].append(a_person(ago(30)))
+        office.reconcile()
+        assert [each.identity for each in office.server.inside[call.room]] == ["sip_+12025550123"]
+        assert seen(call).epoch == 2
+
+    def test_whose_caller_is_gone_is_closed_with_the_person_in_it(self, office: Office) -> None:
+        call = office.call(heart=20)
+        office.server.inside[call.room] = [a_person(ago(30)), an_agent(ago(60))]
+        office.reconcile()
+        assert call.room not in office.server.rooms
+        assert seen(call).outcome == "failed"
 
 
 class TestTheOlderAgent:

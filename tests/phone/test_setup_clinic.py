@@ -288,3 +288,21 @@ class TestWrongOptions:
             set_up(name="Hill Clinic")
         clinic.refresh_from_db()
         assert clinic.name == "Hill Clinic"
+
+
+class TestTheOnCallNumber:
+    def test_stands_in_the_directory_and_is_called(self) -> None:
+        said = set_up(name="Hill Clinic", on_call_number="+12125550143", consent="ask")
+        clinic = Clinic.objects.get()
+        entry = clinic.directory.get()
+        assert (str(entry.number), entry.manner) == ("+12125550143", "cold")
+        assert clinic.phone_settings.person == clinic.phone_settings.urgent_person == entry
+        assert "are put through to +12125550143" in said
+        set_up(on_call_number="+12125550144")
+        assert str(clinic.directory.get().number) == "+12125550144"
+
+    def test_that_must_not_be_called_is_only_told_to_callers(self) -> None:
+        set_up(name="Hill Clinic", line_number="+12125550142")
+        said = set_up(on_call_number="+12125550142")
+        assert "not put through to it. +12125550142 is one of your own phone lines" in said
+        assert not Clinic.objects.get().directory.exists()

@@ -15,7 +15,7 @@ from agent_worker.sealed import Sealed
 from clinic.models import Clinic
 from phone import tasks
 from phone.models import Call, Request
-from phone.records import CallStarted, EntryMade, Record, RecordingBegan, RecordingEnded
+from phone.records import CallStarted, EntryMade, HandedOver, Record, RecordingBegan, RecordingEnded
 from phone.services import write_records
 from phone.spool import LeftBehind, Spool, spool_folder, store_left_behind
 from tests.agent_worker.reports import NOON, a_call
@@ -51,6 +51,7 @@ def test_every_kind_of_record_comes_back_as_it_was(tmp_path: Path) -> None:
     records += [
         RecordingBegan(call, uuid.uuid4(), NOON, consent=uuid.uuid4()),
         RecordingEnded(call, uuid.uuid4(), NOON, seconds=9.75, pauses=[[1.5, 2.25]], cut_short=True),
+        HandedOver(call, NOON, epoch=2),
     ]
     assert {type(record) for record in records} == set(get_args(Record))
     left_behind(tmp_path, records)

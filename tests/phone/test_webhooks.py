@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import jwt
 import pytest
@@ -16,11 +16,12 @@ from django.utils import timezone
 
 from agent_worker.ids import uuid7
 from phone import webhooks
+from phone.livekit_api import LiveKit, LiveKitUnreachable
 from phone.models import Call, PhoneLine
 from phone.records import CallStarted
 from phone.services import write_records
 from tests.phone.clinics import a_clinic
-from tests.phone.livekit import KEY, SECRET, a_server
+from tests.phone.livekit import KEY, SECRET, FakeLiveKit, a_server
 from tests.phone.office import make_call
 
 pytestmark = pytest.mark.django_db
@@ -208,3 +209,68 @@ class TestARoomThatIsClosed:
         send(event("room_finished"))
         call.refresh_from_db()
         assert call.outcome == ""
+
+
+class TestACallThatAPersonTook:
+    """It goes on without an agent, until one of the two hangs up."""
+
+    @pytest.fixture
+    def server(self, monkeypatch: pytest.MonkeyPatch) -> FakeLiveKit:
+        server = FakeLiveKit()
+        monkeypatch.setattr(LiveKit, "delete_room", server.delete_room)
+        server.open_room(ROOM, NOW)
+        return server
+
+    @pytest.fixture
+    def call(self, line: PhoneLine) -> Call:
+        return make_call(
+            line.clinic,
+            NOW - timedelta(minutes=2),
+            line=line,
+            room=ROOM,
+            outcome="transferred",
+            ended_at=None,
+        )
+
+    PERSON: ClassVar = {"identity": "person_1", "attributes": {"clinic.person": "true"}}
+
+    @pytest.mark.parametrize("who", [{}, PERSON], ids=["caller", "person"])
+    def test_ends_when_one_of_the_two_hangs_up_and_the_other_hears_the_line_close(
+        self, server: FakeLiveKit, call: Call, who: dict[str, Any]
+    ) -> None:
+        send(event("participant_left", **who))
+        call.refresh_from_db()
+        assert (call.outcome, call.ended_at) == ("transferred", NOW)
+        assert ROOM not in server.rooms
+
+    def test_goes_on_when_the_agent_leaves(self, server: FakeLiveKit, call: Call) -> None:
+        send(event("participant_left", kind="AGENT"))
+        call.refresh_from_db()
+        assert call.ended_at is None
+        assert ROOM in server.rooms
+
+    def test_ends_once_whoever_tells_it_and_has_one_last_line(self, server: FakeLiveKit, call: Call) -> None:
+        send(event("participant_left"))
+        send(event("room_finished", at=NOW + timedelta(seconds=3)))
+        send(event("participant_left", at=NOW + timedelta(seconds=5)))
+        call.refresh_from_db()
+        assert call.ended_at == NOW
+        ended = call.events.get()
+        assert (ended.kind, ended.data["outcome"], ended.data["duration"]) == ("ended", "transferred", 120.0)
+
+    def test_ends_with_its_room(self, call: Call) -> None:
+        send(event("room_finished"))
+        call.refresh_from_db()
+        assert call.ended_at == NOW
+
+    def test_ends_although_the_server_cannot_close_the_room_now(
+        self, monkeypatch: pytest.MonkeyPatch, server: FakeLiveKit, call: Call
+    ) -> None:
+        server.trouble["delete_room"] = LiveKitUnreachable("The LiveKit server does not answer.")
+        assert send(event("participant_left")) == 200
+        call.refresh_from_db()
+        assert call.ended_at == NOW
+
+    def test_a_person_who_did_not_take_it_is_no_missed_call(self, line: PhoneLine) -> None:
+        send(event("participant_left", **self.PERSON))
+        assert not Call.objects.exists()

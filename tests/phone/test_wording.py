@@ -197,6 +197,8 @@ def test_every_question_with_keys_has_a_form_without_them():
     alone = {"menu_option", "id_read_back", "request_number_read_back"}
     # Without keys a message is sent as soon as its caller falls silent.
     alone |= {"voicemail_again", "voicemail_review"}
+    # A person who is rung has a telephone of their own.
+    alone |= {"transfer_briefing", "transfer_briefing_topic"}
     assert {key for key in pressing - alone if f"{key}_voice" not in texts} == set()
     assert {"id_read_back_voice", "request_number_read_back_voice", "menu_choices_voice"} <= texts.keys()
 

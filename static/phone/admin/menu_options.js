@@ -3,6 +3,7 @@ const NEEDED = {
   message: ["say"],
   target_menu: ["submenu"],
   language: ["language"],
+  person: ["person", "urgent"],
   topic: ["receptionist", "appointment", "callback", "voicemail"],
   identify_first: ["receptionist", "appointment", "callback", "voicemail", "person"],
 };
