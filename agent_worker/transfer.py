@@ -31,7 +31,7 @@ from phone.plan import DirectoryEntry
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 2.0
 """How long the caller waits for the database to say that a number may be called."""
 
 MESSAGE, OTHER = "1", "2"

@@ -73,7 +73,8 @@ async def asks_for_a_person(exchange: Exchange) -> Leg:
 
 
 async def sentence(voice: Voice, key: str, **values: str) -> Loudness:
-    return await voice.of(wording.say(voice.plan, key, "en", **values))
+    """Enough of it to tell it from what else begins with an apology, or names the same person."""
+    return await voice.of(wording.say(voice.plan, key, "en", **values), seconds=3.0)
 
 
 async def words_began(caller: Leg, clip: Loudness) -> float:
@@ -105,6 +106,7 @@ class TestHandedOver:
         await caller.hears(await sentence(voice, "transfer_connecting", person="our front desk"))
         caller.begin()
         await caller.hears_voice(1.0)
+        await asyncio.wait_for(exchange.answered.wait(), 20)
         await caller.hears_the_line_close()
         (call,) = await calls_on_record()
         assert exchange.transferred == [f"tel:{DESK}"]
