@@ -192,6 +192,8 @@ class TestEachRule:
 
     def test_a_call_that_runs_keeps_everything(self, clinic: Clinic) -> None:
         make_call(clinic, days_ago(11), caller_number=NUMBER, outcome="", ended_at=None)
+        # A person has taken it, and they still talk.
+        make_call(clinic, days_ago(11), caller_number=NUMBER, outcome="transferred", ended_at=None)
         rules(clinic, numbers=10)
         assert not run()
 
