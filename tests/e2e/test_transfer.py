@@ -58,10 +58,10 @@ async def exchange(edge: SipEdge, apart: Apart, voice: Voice) -> AsyncIterator[E
     await exchange.close()
 
 
-async def asks_for_a_person(exchange: Exchange) -> Leg:
+async def asks_for_a_person(exchange: Exchange, *, kind: str = "sip") -> Leg:
     """A caller who has said yes, and presses 0 in the menu."""
     caller = exchange.caller = Leg()
-    await Telephones(exchange.server).dial(NUMBER, telephone=caller)
+    await Telephones(exchange.server).dial(NUMBER, telephone=caller, kind=kind)
     await caller.hears_voice(within=30)
     await caller.press("1")
     caller.begin()
@@ -275,3 +275,12 @@ async def test_a_carrier_that_does_not_transfer_makes_the_person_be_rung_first(
     await person.press("1")
     await caller.hears_telephone(person)
     assert (exchange.transferred, exchange.called) == ([f"tel:{DESK}"], [("ST_out", DESK)])
+
+
+async def test_a_caller_with_a_browser_cannot_be_put_through_and_hears_the_number(
+    exchange: Exchange, voice: Voice
+) -> None:
+    caller = await asks_for_a_person(exchange, kind="standard")
+    number = wording.phone_number("en", voice.plan.clinic.office_number)
+    await caller.hears(await sentence(voice, "person_number", number=number))
+    assert exchange.transferred == exchange.called == []
