@@ -163,7 +163,7 @@ async def _check(ctx: JobContext, order: CheckOrder) -> None:
     ctx.room.on("disconnected", lambda _reason: hung_up.set())
     ctx.room.on("participant_disconnected", lambda who: hung_up.set() if who.identity == CALLED else None)
     speaker = RoomSpeaker()
-    await ctx.room.local_participant.publish_track(speaker.track())
+    await speaker.publish(ctx.room)
     await hum(speaker, LONGEST.total_seconds())
     try:
         await LiveKit().call_number(

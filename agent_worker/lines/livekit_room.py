@@ -117,8 +117,7 @@ class RoomLine:
         if epoch > 1:
             await ctx.room.local_participant.set_attributes({EPOCH: str(epoch)})
         speaker = RoomSpeaker()
-        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-        publishing = asyncio.create_task(ctx.room.local_participant.publish_track(speaker.track(), options))
+        publishing = asyncio.create_task(speaker.publish(ctx.room))
         try:
             caller = await _when(ctx.room, CALLER_EVENTS, lambda: _caller_in(ctx.room), CALLER_COMES_SECONDS)
             # Keys that are pressed from here on count.

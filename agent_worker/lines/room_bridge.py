@@ -186,8 +186,7 @@ class RoomPerson:
         # In this order: nobody but the person ever may receive the new track.
         self._bridge.let_hear()
         self._speaker = RoomSpeaker()
-        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-        self._publication = await self._room.local_participant.publish_track(self._speaker.track(), options)
+        self._publication = await self._speaker.publish(self._room)
         self._bridge.let_hear(**{self.identity: self._publication.sid})
         await asyncio.sleep(SETTLES_SECONDS)
         await self._let_hear_each_other(wanted=False)
