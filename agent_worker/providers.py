@@ -18,7 +18,9 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic.networks import HttpUrl
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from clinic.environment import sentences
+from clinic.environment import misspelt, sentences
+
+PREFIX = "SPEECH_"
 
 Kind = Literal["STT", "LLM", "TTS"]
 
@@ -127,8 +129,11 @@ class SpeechEnvironment(BaseSettings):
         return self.voices.get(language) or self.voices.get("", "")
 
 
-def read_speech_environment() -> SpeechEnvironment:
-    """The environment, checked. Raises SystemExit with a sentence for each wrong variable."""
+def read_speech_environment(environ: Mapping[str, str] = os.environ) -> SpeechEnvironment:
+    """The environment, checked. Raises SystemExit with a sentence for each wrong or unknown variable."""
+    known = {str(field.validation_alias) for field in SpeechEnvironment.model_fields.values()}
+    if complaints := misspelt(environ, PREFIX, known):
+        raise SystemExit("\n".join(complaints))
     try:
         environment = SpeechEnvironment()
     except ValidationError as error:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from clinic.environment import sentences
+from clinic.environment import misspelt, sentences
+
+PREFIX = "WORKER_"
 
 
 class WorkerEnvironment(BaseSettings):
@@ -54,8 +59,11 @@ class WorkerEnvironment(BaseSettings):
     )
 
 
-def read_worker_environment() -> WorkerEnvironment:
-    """The environment, checked. Raises SystemExit with a sentence for each wrong variable."""
+def read_worker_environment(environ: Mapping[str, str] = os.environ) -> WorkerEnvironment:
+    """The environment, checked. Raises SystemExit with a sentence for each wrong or unknown variable."""
+    known = {str(field.validation_alias) for field in WorkerEnvironment.model_fields.values()}
+    if complaints := misspelt(environ, PREFIX, known):
+        raise SystemExit("\n".join(complaints))
     try:
         return WorkerEnvironment()
     except ValidationError as error:

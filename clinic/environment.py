@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -143,7 +143,7 @@ def variables() -> dict[str, FieldInfo]:
 
 def read_environment(environ: Mapping[str, str] = os.environ) -> Environment:
     """The environment, checked. Raises SystemExit with a sentence for each wrong or unknown variable."""
-    if complaints := misspelt(environ):
+    if complaints := misspelt(environ, PREFIX, variables()):
         raise SystemExit("\n".join(complaints))
     try:
         environment = Environment()
@@ -159,12 +159,11 @@ def read_environment(environ: Mapping[str, str] = os.environ) -> Environment:
     return environment
 
 
-def misspelt(environ: Mapping[str, str]) -> list[str]:
-    """A sentence for each `CLINIC_` variable that nothing reads: most likely a slip of the pen."""
-    known = variables()
+def misspelt(environ: Mapping[str, str], prefix: str, known: Collection[str]) -> list[str]:
+    """A sentence for each variable with this `prefix` that nothing reads: most likely a slip of the pen."""
     complaints = []
     for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(prefix) and name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {close[0]}?" if close else " README.md lists the variables."
             complaints.append(f"{name} is not a variable that this system reads.{hint}")

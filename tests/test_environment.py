@@ -7,13 +7,14 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
 
-from agent_worker.providers import SpeechEnvironment
-from agent_worker.worker_settings import WorkerEnvironment
+from agent_worker.providers import SpeechEnvironment, read_speech_environment
+from agent_worker.worker_settings import WorkerEnvironment, read_worker_environment
 from clinic.environment import (
     DatabaseUrl,
     Environment,
@@ -88,6 +89,22 @@ def test_two_wrong_values_are_both_named(read) -> None:
 def test_a_slip_of_the_pen_is_noticed(read) -> None:
     with pytest.raises(SystemExit, match=r"CLINIC_MOED is not a variable .* Did you mean CLINIC_MODE"):
         read(CLINIC_MOED="production")
+
+
+@pytest.mark.parametrize(
+    ("read_these", "written", "meant"),
+    [
+        (read_worker_environment, "WORKER_CALS", "WORKER_CALLS"),
+        (read_worker_environment, "WORKER_DRAIN_SECOND", "WORKER_DRAIN_SECONDS"),
+        (read_speech_environment, "SPEECH_VOICES", "SPEECH_VOICE"),
+    ],
+)
+def test_a_slip_of_the_pen_is_noticed_by_whoever_reads_the_variable(
+    read_these: Callable[[dict[str, str]], object], written: str, meant: str
+) -> None:
+    read_these({meant: "5", "UNRELATED": "5"})
+    with pytest.raises(SystemExit, match=f"^{written} is not a variable .* Did you mean {meant}[?]$"):
+        read_these({written: "5"})
 
 
 def test_an_empty_variable_counts_as_unset(read) -> None:
