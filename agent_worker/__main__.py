@@ -20,6 +20,7 @@ from livekit.agents import AgentServer
 from agent_worker.database import in_database
 from agent_worker.entrypoint import SAY_GOODBYE, answer_room, prepare
 from agent_worker.load import Switchboard
+from agent_worker.signs import give_signs_of_life
 from agent_worker.storing import store_recordings
 from agent_worker.worker_settings import WorkerEnvironment, read_worker_environment
 from phone.livekit_settings import AGENT_NAME, LiveKitEnvironment, read_livekit_environment
@@ -88,6 +89,11 @@ def set_well(server: AgentServer, well: bool) -> None:
     server._connection_failed = not well
 
 
+def takes_calls(server: AgentServer) -> bool:
+    """Whether livekit-server can reach this worker, which was not told to stop."""
+    return not (server._connection_failed or server.draining)
+
+
 async def run(server: AgentServer) -> None:
     """Serve until a signal, then stop as the module's docstring says. Raises what stops the server by itself."""
     stop, hurry = asyncio.Event(), asyncio.Event()
@@ -97,7 +103,14 @@ async def run(server: AgentServer) -> None:
         )
     server.on("worker_registered", lambda *_: log.info("The worker is ready for calls."))
     running = asyncio.create_task(server.run())
-    beside = [asyncio.create_task(look_for_left_behind()), asyncio.create_task(store_recordings())]
+    beside = [
+        asyncio.create_task(each)
+        for each in (
+            look_for_left_behind(),
+            store_recordings(),
+            give_signs_of_life(lambda: takes_calls(server)),
+        )
+    ]
     try:
         await _first(running, stop.wait())
         if not running.done():

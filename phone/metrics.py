@@ -30,6 +30,12 @@ def count(name: str, by: float = 1) -> None:
         cache.incr(key, round(by * 1000))
 
 
+def counted(name: str) -> float:
+    """What the counter `name` of METRICS has come to. Raises where the cache fails."""
+    value: float = cache.get(_key(name), 0) / 1000
+    return value
+
+
 def exposition() -> str:
     """All counters in Prometheus' text format (version 0.0.4)."""
     found = cache.get_many([_key(name) for name in METRICS])

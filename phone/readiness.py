@@ -26,8 +26,10 @@ from phone.line_checks import alert_about_check, last_check, why_not
 from phone.line_sync import LinesAtServer, lines_at_server
 from phone.lines import LineState
 from phone.livekit_api import LiveKitError
+from phone.metrics import counted
 from phone.models import Confirmation, LineCheck, PhoneLine
 from phone.plan_state import moment_at, plan_state
+from phone.worker_signs import SIGNS_EVERY, last_ready_worker
 
 Subject = Confirmation.Subject
 
@@ -36,6 +38,9 @@ ANSWER_SECONDS = 3
 
 SIGN_OF_LIFE_EVERY = timedelta(minutes=2)
 """Background work says twice a minute that it is done."""
+
+WORKER_SIGNS_EVERY = 3 * SIGNS_EVERY
+"""A worker may be late, but not that late."""
 
 RESTORE_COUNTS = timedelta(days=365)
 """How long a restore that worked says something about the next one."""
@@ -72,7 +77,7 @@ def readiness(*, now: datetime, secure: bool) -> list[Group]:
     lines = list(PhoneLine.objects.filter(enabled=True).select_related("clinic"))
     return [
         Group("The clinic", (*_clinics(),)),
-        Group("The telephone", (*_livekit(), *_calls(lines))),
+        Group("The telephone", (*_livekit(now), *_calls(lines))),
         Group(
             "This system",
             (_settings(), _tls(secure), _mail(), _database(), _redis(), _background_work(now)),
@@ -104,7 +109,7 @@ def _clinics() -> Iterator[Check]:
 # -- The telephone -------------------------------------------------------------------------------------------
 
 
-def _livekit() -> Iterator[Check]:
+def _livekit(now: datetime) -> Iterator[Check]:
     try:
         server = lines_at_server()
     except LiveKitError as error:
@@ -117,6 +122,41 @@ def _livekit() -> Iterator[Check]:
         return
     yield Check("The LiveKit server answers", ready=True, found=f"It answers at {settings.LIVEKIT.server}.")
     yield _trunks(server)
+    yield _workers(now)
+    yield _webhooks()
+
+
+def _workers(now: datetime) -> Check:
+    title = "A worker is ready for calls"
+    todo = (
+        "Start “python -m agent_worker”, and look into its log. Without one, callers ring until they give up."
+    )
+    try:
+        last = last_ready_worker()
+    except redis.RedisError:
+        return Check(title, ready=False, found="Without Redis nobody knows.", todo="Put Redis right first.")
+    if last is None:
+        return Check(title, ready=False, found="None has said so within a day.", todo=todo)
+    ago = now - last
+    if ago > WORKER_SIGNS_EVERY:
+        found = f"The last one said so {int(ago.total_seconds() // 60)} minutes ago."
+        return Check(title, ready=False, found=found, todo=todo)
+    return Check(title, ready=True, found="At least one is, and LiveKit can reach it.")
+
+
+def _webhooks() -> Check:
+    title = "LiveKit's webhooks arrive"
+    try:
+        arrived = counted("webhooks_taken")
+    except redis.RedisError:
+        return Check(title, ready=False, found="Without Redis nobody knows.", todo="Put Redis right first.")
+    if arrived:
+        return Check(title, ready=True, found="They do, and are signed with our key.")
+    todo = (
+        "Call once, and load this page again. If it stays red: the webhook's address in livekit-server's "
+        "configuration should lead here, its name or address should be one of CLINIC_ALLOWED_HOSTS, and its key ours."
+    )
+    return Check(title, ready=False, found="None has come yet.", todo=todo)
 
 
 def _trunks(server: LinesAtServer) -> Check:
@@ -181,12 +221,15 @@ def _keys(line: PhoneLine, number: str) -> Check:
     heard = keys_heard(line)
     missing = [key for key in TELEPHONE_KEYS if key not in heard]
     found = f"Heard: {' '.join(key for key in TELEPHONE_KEYS if key in heard) or 'none'}."
-    todo = f"Call {number} and press these at the main menu: {' '.join(missing)}"
+    todo = (
+        f"Call {number} and press these at the main menu: {' '.join(missing)}. It may take several calls, and keys at "
+        "other questions count, too; not those of an ID or a number."
+    )
     return Check(
         f"All twelve keys were heard on {number}",
         ready=not missing,
         found=found,
-        todo=f"{todo}. Wait for the menu to come back after each." if missing else "",
+        todo=todo if missing else "",
     )
 
 

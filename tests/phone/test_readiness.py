@@ -28,10 +28,13 @@ from phone.keys_heard import (
     tell_of_lines_without_keys,
 )
 from phone.livekit_api import LiveKitUnreachable
+from phone.metrics import count
 from phone.models import Call, Confirmation, PhoneLine
 from phone.publishing import publish
 from phone.readiness import Check, readiness
+from phone.worker_signs import worker_is_ready
 from tests.phone.clinics import a_clinic
+from tests.phone.livekit import FakeLiveKit
 from tests.phone.office import add_event, make_call, make_staff
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +80,11 @@ class TestTheClinic:
 
 
 class TestTheTelephone:
+    @pytest.fixture
+    def at_livekit(self, monkeypatch: pytest.MonkeyPatch, settings: Any) -> FakeLiveKit:
+        cache.clear()
+        return FakeLiveKit().install(monkeypatch, settings, "phone.line_sync")
+
     def test_an_unreachable_server_is_told_in_the_words_of_the_client(
         self, line: PhoneLine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -90,6 +98,33 @@ class TestTheTelephone:
 
     def test_without_a_server_it_is_red(self, line: PhoneLine) -> None:
         assert "LIVEKIT_URL" in check("The LiveKit server answers").found
+
+    def test_a_worker_is_missed_as_soon_as_it_gives_no_more_signs(
+        self, line: PhoneLine, at_livekit: FakeLiveKit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert "python -m agent_worker" in check("A worker is ready").todo
+        worker_is_ready()
+        assert check("A worker is ready").ready
+        monkeypatch.setattr(page, "WORKER_SIGNS_EVERY", timedelta(0))
+        assert "0 minutes ago" in check("A worker is ready").found
+
+    def test_webhooks_are_missed_until_the_first_one_comes(
+        self, line: PhoneLine, at_livekit: FakeLiveKit
+    ) -> None:
+        count("webhooks_refused")
+        assert "CLINIC_ALLOWED_HOSTS" in check("LiveKit's webhooks").todo
+        count("webhooks_taken")
+        assert check("LiveKit's webhooks").ready
+
+    def test_without_redis_neither_workers_nor_webhooks_are_known(
+        self, line: PhoneLine, at_livekit: FakeLiveKit, settings: Any, unused_tcp_port: int
+    ) -> None:
+        away = f"redis://127.0.0.1:{unused_tcp_port}/0"
+        settings.CACHES = {
+            "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": away}
+        }
+        for title in ("A worker is ready", "LiveKit's webhooks"):
+            assert check(title).found == "Without Redis nobody knows."
 
     def test_an_inbound_call_turns_its_line_green(self, line: PhoneLine) -> None:
         assert not check("A call came in on +1 212-555-0142").ready
@@ -105,6 +140,7 @@ class TestTheTelephone:
         found = check("All twelve keys")
         assert not found.ready
         assert "main menu: #." in found.todo
+        assert "several calls" in found.todo
         telephone_call(line, "#")
         assert check("All twelve keys").ready
         assert keys_heard(line) == set(TELEPHONE_KEYS)
