@@ -125,6 +125,14 @@ def test_a_worker_has_time_to_drain_and_only_its_parent_is_told() -> None:
     assert minutes * 60 > int(given["environment"]["WORKER_DRAIN_SECONDS"])
 
 
+def test_each_worker_of_a_machine_has_a_health_page_at_a_port_of_its_own() -> None:
+    name, _, port = unit("clinic-worker@.service")["Environment"].partition("=")
+    ports = {int(port.replace("%i", str(instance))) for instance in range(1, 10)}
+    assert name == "WORKER_PORT"
+    assert len(ports) == 9
+    assert read("sip.yaml")["health_port"] not in ports
+
+
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
 def test_no_unit_runs_as_root(path: Path) -> None:
     service = unit(path.name)
