@@ -17,7 +17,7 @@ import aiohttp
 from django.db import InterfaceError, OperationalError
 from livekit.agents import AgentServer
 
-from agent_worker.database import in_database
+from agent_worker.database import has_tables, in_database
 from agent_worker.entrypoint import SAY_GOODBYE, answer_room, prepare
 from agent_worker.load import Switchboard
 from agent_worker.signs import give_signs_of_life
@@ -49,7 +49,12 @@ def main() -> None:
     livekit = read_livekit_environment()
     if not livekit.configured:
         raise SystemExit("LIVEKIT_URL is not set: the worker answers calls on a LiveKit server.")
-    server = make_server(livekit, read_worker_environment())
+    settings = read_worker_environment()
+    if not has_tables():
+        raise SystemExit(
+            "The database has no tables of this system: is DATABASE_URL right, and was “python manage.py migrate” run?"
+        )
+    server = make_server(livekit, settings)
     logging.getLogger("livekit.agents").addFilter(ConnectionTrouble(str(livekit.url), server))
     try:
         asyncio.run(run(server))

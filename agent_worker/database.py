@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from django.apps import apps
 from django.db import InterfaceError, OperationalError, connections
 
 P = ParamSpec("P")
@@ -40,6 +41,22 @@ def open_connection() -> None:
             connections["default"].ensure_connection()
 
     _thread.submit(job).result()
+
+
+def has_tables() -> bool:
+    """Whether this system's tables are in the database; taken for granted while it is away."""
+
+    def job() -> bool:
+        # By name: this module is imported before there are models.
+        table = apps.get_model("phone", "PhoneLine")._meta.db_table
+        try:
+            return table in connections["default"].introspection.table_names()
+        except (OperationalError, InterfaceError):
+            return True
+        finally:
+            connections["default"].close()
+
+    return _thread.submit(job).result()
 
 
 def _close_unusable_connections() -> None:

@@ -225,6 +225,27 @@ def test_a_celery_process_without_a_broker_says_what_it_needs() -> None:
     assert "Traceback" not in stopped.stderr
 
 
+def test_a_worker_on_an_empty_database_says_so_and_takes_no_calls(tmp_path: Path) -> None:
+    stopped = subprocess.run(
+        [sys.executable, "-m", "agent_worker"],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "CLINIC_DATA_DIR": str(tmp_path),
+            "LIVEKIT_URL": "ws://127.0.0.1:1",
+            "LIVEKIT_API_KEY": "clinic",
+            "LIVEKIT_API_SECRET": SECRET,
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert stopped.returncode == 1
+    assert "The database has no tables of this system: is DATABASE_URL right" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+
+
 @pytest.mark.parametrize(
     ("changed", "name"),
     [
