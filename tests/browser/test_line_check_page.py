@@ -11,7 +11,7 @@ from playwright.async_api import Page, expect
 from phone.line_check import SPACINGS, Press, schedule
 from phone.models import LineCheck, PhoneLine
 from phone.services import line_check_finish, line_check_heard, line_check_take
-from tests.browser.conftest import Site, in_database
+from tests.browser.conftest import Site, in_database, picture
 from tests.phone.livekit import FakeLiveKit
 
 
@@ -40,3 +40,17 @@ async def test_the_open_page_shows_the_result_as_the_check_ends(
     await expect(last).to_contain_text("Key 6 did not arrive (round 1).")
     await expect(last.get_by_role("cell", name="lost")).to_have_count(1)
     await expect(last.get_by_role("button", name="Check this line")).to_be_visible()
+
+
+async def test_the_office_brings_livekit_in_step_and_the_list_says_so(
+    office: Page, site: Site, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FakeLiveKit().install(monkeypatch, settings, "phone.line_sync", "phone.line_checks")
+    await in_database(lambda: PhoneLine.objects.update(outbound_address="sip.example.com"))
+    await office.goto(f"{site.address}/admin/phone/phoneline/")
+    lines = office.get_by_role("region", name="At the LiveKit server")
+    await expect(lines).to_contain_text("Missing")
+    await lines.get_by_role("button", name="Bring LiveKit in step").click()
+    await expect(lines).to_contain_text("In step")
+    await expect(lines.get_by_role("button")).to_have_count(0)
+    await picture(office, "admin-lines.png")

@@ -14,7 +14,7 @@ from playwright.async_api import Page, Request, expect
 from agent_worker.ids import uuid7
 from clinic.models import AccessRecord, Clinic
 from phone import services
-from phone.models import Call, Recording
+from phone.models import Call, ConsentRecord, Recording
 from phone.models import Request as OfficeRequest
 from tests.browser.conftest import Site, in_database, picture
 from tests.phone.office import add_event, make_call
@@ -26,8 +26,27 @@ SECONDS = 60
 
 
 def a_recorded_call(kind: str = Recording.Kind.CALL) -> Call:
+    clinic = Clinic.objects.get()
     call = make_call(
-        Clinic.objects.get(), caller_number="+12125550161", ended_at=NOON + timedelta(seconds=64)
+        clinic,
+        caller_number="+12125550161",
+        ended_at=NOON + timedelta(seconds=64),
+        line=clinic.phone_lines.get(),
+        origin=Call.Origin.PHONE,
+        outcome=Call.Outcome.CALLER_HUNG_UP,
+        ended_in_step="request",
+    )
+    ConsentRecord.objects.create(
+        id=uuid7(NOON),
+        call=call,
+        decision="given",
+        how="keypad",
+        language="en",
+        wording="This call may be recorded. Do you consent? Press 1 for yes, or 2 for no.",
+        asked_at=NOON + timedelta(seconds=1),
+        answered_at=NOON + timedelta(seconds=3),
+        heard_to_end=True,
+        covers_recording=True,
     )
     add_event(call, "call", seconds=0, plan_version=1)
     add_event(call, "prompt", step="greeting", seconds=0.2, text="Thank you for calling Bright Smile Dental.")
@@ -67,7 +86,8 @@ async def test_the_office_listens_to_a_call_and_goes_to_a_line_of_its_timeline(
     present = office.locator('.office-line[aria-current="true"]')
     await expect(present).to_have_count(1)
     await expect(present).to_contain_text("When would you like to come in?")
-    await picture(office, "admin-listening.png")
+    await office.locator(".office-player-panel").evaluate("panel => panel.scrollIntoView()")
+    await picture(office, "admin-call.png")
     await office.get_by_role("button", name="Pause").click()
     await office.locator('[data-part="place"]').fill("5")
     await expect(office.locator('[data-part="now"]')).to_have_text("0:05")

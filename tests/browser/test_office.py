@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from django.core.management import call_command
 from playwright.async_api import Page, expect
 
 from phone.models import PhoneSettings
 from tests.browser.conftest import (
-    PICTURES_WANTED,
     Caller,
     Site,
     ended_call,
@@ -41,10 +39,6 @@ async def test_the_office_renames_an_option_and_the_next_call_hears_it(
 async def test_the_call_stands_in_the_history_with_its_timeline(
     office: Page, caller: Caller, site: Site
 ) -> None:
-    if PICTURES_WANTED:
-        await in_database(lambda: call_command("seed_calls", calls=400, seed=7, verbosity=0))
-        await office.goto(f"{site.address}/admin/")
-        await picture(office, "admin-today.png")
     await caller.calls()
     await caller.types_keys("12")
     await caller.hears("We are open Monday through Friday")
@@ -54,12 +48,10 @@ async def test_the_call_stands_in_the_history_with_its_timeline(
     row = office.get_by_role("row").nth(1)
     await expect(row).to_contain_text("Hung up")
     await expect(row).to_contain_text("Information")
-    await picture(office, "admin-calls.png")
     await row.locator(f'a[href*="{call.pk}"]').click()
     page = office.locator(".office-page")
     for words in ("Given", "office hours", "We are open Monday through Friday"):
         await expect(page).to_contain_text(words)
-    await picture(office, "admin-call.png")
 
 
 async def test_a_request_reaches_the_open_page_of_the_office(
@@ -87,4 +79,18 @@ async def test_a_request_reaches_the_open_page_of_the_office(
     await notice.click()
     await expect(office.get_by_role("row").nth(1)).to_contain_text("Appointment")
     await picture(office, "admin-requests.png")
+    await office.goto(f"{site.address}/admin/")
+    await expect(office.get_by_role("region", name="On the line now")).to_contain_text("since")
+    await picture(office, "admin-today.png")
     await caller.hangs_up()
+
+
+async def test_a_manager_vouches_for_a_restore_and_the_page_turns_green(office: Page, site: Site) -> None:
+    await office.goto(f"{site.address}/admin/phone/confirmation/")
+    await picture(office, "admin-ready.png")
+    point = office.get_by_role("listitem").filter(has_text="A restore was tried")
+    await expect(point).to_contain_text("Not ready:")
+    await point.get_by_label("Note").fill("on the spare machine")
+    await point.get_by_role("button", name="Done").click()
+    await expect(point).to_contain_text("Ready:")
+    await expect(point).to_contain_text("says manager (on the spare machine)")
