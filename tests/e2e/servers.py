@@ -11,6 +11,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from scripts.livekit_tools import livekit_server
@@ -21,15 +22,19 @@ SETPRIV = shutil.which("setpriv")
 
 SUBSCRIBED = re.compile(r"^livekit_track_subscribed_total{.*} (\S+)$", re.MULTILINE)
 
+FIRST_PORT, PORTS = 20_000, 12_000
+
 STARTS_SECONDS = 20.0
 STOPS_SECONDS = 10.0
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, of those that the system does not give to outgoing connections meanwhile."""
+    while True:
+        port = FIRST_PORT + secrets.randbelow(PORTS)
+        with socket.socket(socket.AF_INET, kind) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Process:

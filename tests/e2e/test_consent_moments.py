@@ -31,6 +31,8 @@ from tests.e2e.telephone import SPEAKS_LOUD, Telephones
 from tests.providers import DeepgramServer
 from tests.sounds import LISTENS_SECONDS, RATE, Samples, amplitudes, caller_side
 
+pytestmark = pytest.mark.long
+
 CALLS = int(os.environ.get("CONSENT_CALLS", "20"))
 """How many calls there are. 200 take eight minutes on two cores: `CONSENT_CALLS=200 make e2e ARGS="-k moments"`."""
 

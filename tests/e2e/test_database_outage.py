@@ -21,6 +21,8 @@ from tests.e2e.telephone import Telephones
 from tests.e2e.workers import ROOT, Worker
 from tests.services import require_service
 
+pytestmark = pytest.mark.long
+
 
 class Wire:
     """The way to a server, which can be cut and mended."""

@@ -31,6 +31,8 @@ from tests.e2e.conftest import (
 from tests.e2e.telephone import Telephone, Telephones
 from tests.e2e.workers import Worker
 
+pytestmark = pytest.mark.long
+
 LOOKS_EVERY_SECONDS = 3.0
 """As CELERY_BEAT_SCHEDULE has it."""
 

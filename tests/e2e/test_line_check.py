@@ -30,6 +30,8 @@ from tests.e2e.workers import Worker
 from tests.faulty_line import FaultyLine
 from tests.services import require_service
 
+pytestmark = pytest.mark.long
+
 ENDS_WITHIN = 120.0
 """Seconds: a whole check takes 40, and this machine may have other things to do."""
 

@@ -17,6 +17,8 @@ from tests.e2e.servers import LiveKitServer
 from tests.e2e.telephone import Telephone, Telephones
 from tests.providers import DeepgramServer
 
+pytestmark = pytest.mark.long
+
 PAUSE = 1.5
 """Seconds of silence that are longer than any within a sentence."""
 

@@ -18,6 +18,8 @@ from tests.e2e.telephone import SPEAKS_LOUD, TONES, Telephone, Telephones
 from tests.e2e.test_dead_agents import reconciling
 from tests.sounds import LISTENS_SECONDS, RATE, Samples, amplitudes, caller_side
 
+pytestmark = pytest.mark.long
+
 HUM = 60.0
 """The telephone hums softly: from so loud on it can be heard."""
 

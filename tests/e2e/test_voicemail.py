@@ -27,7 +27,7 @@ SPOKEN_HERTZ = 300.0
 MESSAGE_SECONDS = float(os.environ.get("VOICEMAIL_SECONDS", "12"))
 """How long the caller speaks; 180 is the longest message that a clinic takes by default."""
 
-pytestmark = pytest.mark.usefixtures("worker")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("worker")]
 
 
 def offer_voicemail() -> None:
