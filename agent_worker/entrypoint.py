@@ -19,6 +19,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clinic.settings")
 os.environ.setdefault("CLINIC_DATABASE_POOL", "false")
 # Models that nothing here uses, of 220 MB in each process.
 os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
+# A watch over the event loop that costs each process 1 % of a core, those that wait for a call too.
+os.environ.setdefault("LIVEKIT_AGENTS_LOOP_BLOCK_WARN_MS", "0")
 django.setup()
 
 # From here on there are models, which these modules name.

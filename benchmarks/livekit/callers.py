@@ -7,7 +7,7 @@ JSON, each line of the output its result; times in seconds. A caller who hears n
 | order | result |
 |---|---|
 | `{"do": "dial", "callers": 10}` | `first_prompt`: the moment before joining the room → first audible frame, of each |
-| `{"do": "dial_among", "calls": 20}` | `first_prompt`: one more caller after the other, while the others press keys |
+| `{"do": "dial_in_turn", "calls": 20}` | `first_prompt`: of one caller after the other |
 | `{"do": "press", "keys": 30}` | each of them: `next_prompt`: key → the next prompt's first audible frame |
 | `{"do": "dial_stock", "callers": 4}`, `{"do": "press_stock", "keys": 5}` | the same with the stock task |
 | `{"do": "hold", "callers": 5}` | `answered`: so many more callers, who only ask for the menu now and then |
@@ -44,7 +44,7 @@ THINKS_SECONDS = (0.3, 0.9)
 """How long a caller listens before the next key. Every prompt here is longer, so that the key cuts it."""
 
 CALLS_AFTER_SECONDS = (1.0, 2.0)
-"""From one more caller's end to the next one, while others are on the line."""
+"""From one call's end to the next one."""
 
 STOCK_THINKS_SECONDS = 0.8
 HOLDS_SECONDS = 8.0
@@ -137,8 +137,8 @@ class Crowd:
                 return {"first_prompt": await self._dial(self._clinic, count)}
             case {"do": "dial_stock", "callers": count}:
                 return {"first_prompt": await self._dial(self._stock, count)}
-            case {"do": "dial_among", "calls": count}:
-                return {"first_prompt": await self._dial_among(count)}
+            case {"do": "dial_in_turn", "calls": count}:
+                return {"first_prompt": await self._dial_in_turn(count)}
             case {"do": "press", "keys": keys}:
                 samples = await asyncio.gather(*(caller.press(keys) for caller in self._callers))
                 return {"next_prompt": list(chain.from_iterable(samples))}
@@ -164,18 +164,14 @@ class Crowd:
         heard = await asyncio.gather(*(caller.dial() for caller in callers))
         return [seconds for seconds in heard if seconds is not None]
 
-    async def _dial_among(self, calls: int) -> list[float]:
-        """Each of `calls` ends before the next one begins; meanwhile everybody else presses keys without end."""
-        pressing = [asyncio.create_task(caller.press(sys.maxsize)) for caller in self._callers]
+    async def _dial_in_turn(self, calls: int) -> list[float]:
+        """Each call ends before the next one begins."""
         heard = []
         for _ in range(calls):
             caller = Caller(self._clinic, self._beginnings)
             heard.append(await caller.dial())
             await caller.hang_up()
             await asyncio.sleep(random.uniform(*CALLS_AFTER_SECONDS))
-        for task in pressing:
-            task.cancel()
-        await asyncio.gather(*pressing, return_exceptions=True)
         return [seconds for seconds in heard if seconds is not None]
 
     async def _hold(self) -> bool:

@@ -25,7 +25,7 @@ class Extent:
     """How often everything is repeated."""
 
     keys: int = 150
-    calls: int = 30
+    calls: int = 20
     crowds: int = 3
     crowd_keys: int = 20
     stock_callers: int = 4

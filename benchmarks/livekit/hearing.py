@@ -3,10 +3,11 @@
 The next prompt often follows the old one within milliseconds, and speech has pauses of its own: neither silence nor
 loudness tells the two apart. So the ear knows how each prompt begins, as samples, and looks for that waveform in what
 it has received since the key (normalised cross-correlation). Opus keeps the waveform: a beginning is found with a
-correlation of 0.95 and more. WebRTC's jitter buffer stretches one in twenty, which then has 0.7 to 0.9 and a time that
-may be 50 ms off; the rest of the old prompt stays below 0.6. The time is when the 10 ms frame with the prompt's first
-audible sample had come out of the jitter buffer: what a person hears, but for the sound card. Silence in front of
-that sample counts as waiting, for it is.
+correlation of 0.95 and more. WebRTC's jitter buffer stretches one in twenty, which then has 0.7 to 0.9, or less, and a
+time that may be 50 ms off; the rest of the old prompt stays below 0.6. So either half of the beginning will do: what
+follows it can be like it, as each option of a menu begins alike. The time is when the 10 ms frame with the prompt's
+first audible sample had come out of the jitter buffer: what a person hears, but for the sound card. Silence in front
+of that sample counts as waiting, for it is.
 """
 
 from __future__ import annotations
@@ -22,19 +23,23 @@ from tests.e2e.telephone import AUDIBLE, FRAME_SECONDS, Ear
 
 RATE = 16_000
 FRAME = int(RATE * FRAME_SECONDS)
-BEGINNING_SECONDS = 0.125
+BEGINNING_SECONDS = 0.25
+PARTS = 2
 SETTLED_SECONDS = 0.05
 """So much must be heard after a beginning: speech is like itself a pitch period earlier, and a little later the best
 match is certain."""
 
 LIKE = 0.65
 LOOK_EVERY = 0.05
+TOGETHER = 2
+"""Frames that are fetched at once, which saves the callers' process work. Their times are reckoned from the last."""
+
 
 Samples = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def beginning(sound: bytes, rate: int) -> Samples:
-    """The first audible eighth of a second of `sound` (16 bit PCM, one channel), as the ear will hear it."""
+    """The first audible quarter of a second of `sound` (16 bit PCM, one channel), as the ear will hear it."""
     resampler = rtc.AudioResampler(rate, RATE)
     pieces = [*resampler.push(bytearray(sound)), *resampler.flush()]
     heard = np.concatenate([np.frombuffer(piece.data, dtype=np.int16) for piece in pieces]).astype(np.float32)
@@ -72,14 +77,15 @@ class KeenEar(Ear):
 
     async def listen(self, track: rtc.RemoteTrack) -> None:
         stream = rtc.AudioStream(
-            track, sample_rate=RATE, num_channels=1, frame_size_ms=round(FRAME_SECONDS * 1000)
+            track, sample_rate=RATE, num_channels=1, frame_size_ms=round(TOGETHER * FRAME_SECONDS * 1000)
         )
         loop = asyncio.get_running_loop()
         async for event in stream:
-            samples = np.frombuffer(event.frame.data, dtype=np.int16).astype(np.float32)
-            self._samples.append(samples)
-            self.loud.append(float(np.sqrt(np.vdot(samples, samples) / len(samples))))
-            self.at.append(loop.time())
+            heard = np.frombuffer(event.frame.data, dtype=np.int16).astype(np.float32).reshape(-1, FRAME)
+            began = loop.time() - len(heard) * FRAME_SECONDS
+            self._samples += list(heard)
+            self.loud += np.sqrt((heard**2).mean(axis=1)).tolist()
+            self.at += [began + (place + 1) * FRAME_SECONDS for place in range(len(heard))]
             self._more.set()
 
     async def first_sound(self, *, within: float) -> float:
@@ -96,18 +102,24 @@ class KeenEar(Ear):
     async def began(self, wanted: Samples, *, within: float) -> float:  # type: ignore[override]
         """When, in loop time, the prompt that begins like `wanted` was heard to begin. Raises TimeoutError."""
         looked = 0
+        size = len(wanted) // PARTS
         async with asyncio.timeout(within):
             while True:
                 await asyncio.sleep(LOOK_EVERY)
                 heard = self._samples[looked:]
-                if len(heard) * FRAME < len(wanted):
+                if len(heard) * FRAME < size:
                     continue
-                likeness = correlations(np.concatenate(heard), wanted)
-                best = int(likeness.argmax())
-                if likeness[best] < LIKE:
+                joined = np.concatenate(heard)
+                for part in range(0, PARTS * size, size):
+                    likeness = correlations(joined, wanted[part : part + size])
+                    best = int(likeness.argmax())
+                    if likeness[best] >= LIKE:
+                        break
+                else:
                     looked += len(likeness) // FRAME
-                elif best + SETTLED_SECONDS * RATE <= len(likeness):
-                    return self.at[looked + best // FRAME]
+                    continue
+                if best + SETTLED_SECONDS * RATE <= len(likeness):
+                    return self.at[max(0, looked + (best - part) // FRAME)]
 
 
 def correlations(heard: Samples, wanted: Samples) -> Samples:

@@ -31,6 +31,12 @@ STOCK_PROMPT_SECONDS = 4.0
 LINES = 40
 """Calls that the worker may answer at once: more than are ever placed."""
 
+EARS = 2
+"""Processes of callers who listen closely."""
+
+KEYS_PER_CALL = 4
+"""What one caller can press while another one calls, listens and waits, and a little more."""
+
 QUIET_SECONDS = 0.5
 QUIET_SHARE = 0.08
 """The share of a core below which a process has nothing to do but to wait."""
@@ -68,16 +74,24 @@ class Callers:
             text=True,
         )
 
-    def order(self, **what: Any) -> dict[str, Any]:
-        """Have them do something, and return what they measured. Raises RuntimeError when they are gone."""
+    def begin(self, **what: Any) -> None:
+        """Have them do something."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         print(json.dumps(what), file=self._process.stdin, flush=True)
+
+    def result(self) -> dict[str, Any]:
+        """What they measured, once they have done it. Raises RuntimeError when they are gone."""
+        assert self._process.stdout is not None
         answer = self._process.stdout.readline()
         if not answer:
             raise RuntimeError("the callers' process ended")
         result: dict[str, Any] = json.loads(answer)
         return result
+
+    def order(self, **what: Any) -> dict[str, Any]:
+        """Both."""
+        self.begin(**what)
+        return self.result()
 
     def stop(self) -> None:
         """End the process."""
@@ -105,9 +119,9 @@ class Stage:
         worker.ready()
         self._worker = psutil.Process(worker.popen.pid)
         self._server = psutil.Process(self.livekit.popen.pid)
-        self._callers = self._add(Callers(beginnings, self.livekit.environment))
-        # Apart, so that those who listen closely are not held up by them.
-        self._holders = self._add(Callers(beginnings, self.livekit.environment))
+        # Several processes, so that none of those who listen closely is held up by the others.
+        self._callers = [self._add(Callers(beginnings, self.livekit.environment)) for _ in range(EARS)]
+        self._others = self._add(Callers(beginnings, self.livekit.environment))
         self.settle()
 
     @contextlib.contextmanager
@@ -132,38 +146,39 @@ class Stage:
         for process in reversed(self._started):
             process.stop()
 
-    def dial_stock(self, callers: int) -> None:
-        """Have so many callers call the stock task."""
-        self._callers.order(do="dial_stock", callers=callers)
-
-    def press_stock(self, keys: int) -> list[float]:
-        """Have each of them press so many keys. Returns key → next prompt of each, in seconds."""
-        samples: list[float] = self._callers.order(do="press_stock", keys=keys)["next_prompt"]
-        return samples
-
     def dial(self, callers: int) -> list[float]:
         """Have so many callers call at once. Returns room → first prompt of each, in seconds."""
-        samples: list[float] = self._callers.order(do="dial", callers=callers)["first_prompt"]
-        return samples
+        return self._dial("dial", callers)
+
+    def dial_stock(self, callers: int) -> None:
+        """Have so many callers call the stock task."""
+        self._dial("dial_stock", callers)
 
     def dial_among(self, calls: int) -> list[float]:
         """Have so many more callers call, one after the other, while the others press keys. Returns as `dial`."""
-        samples: list[float] = self._callers.order(do="dial_among", calls=calls)["first_prompt"]
+        for process in self._callers:
+            process.begin(do="press", keys=calls * KEYS_PER_CALL)
+        samples: list[float] = self._others.order(do="dial_in_turn", calls=calls)["first_prompt"]
+        for process in self._callers:
+            process.result()
         return samples
 
     def press(self, keys: int) -> list[float]:
         """Have each of them press so many keys. Returns key → next prompt of each, in seconds."""
-        samples: list[float] = self._callers.order(do="press", keys=keys)["next_prompt"]
-        return samples
+        return self._press("press", keys)
+
+    def press_stock(self, keys: int) -> list[float]:
+        """The same with the stock task."""
+        return self._press("press_stock", keys)
 
     def hold(self, callers: int) -> None:
         """Have so many more callers call and stay."""
-        self._holders.order(do="hold", callers=callers)
+        self._others.order(do="hold", callers=callers)
 
     def hang_up(self) -> None:
         """End all calls; returns when the worker is ready for the next ones."""
-        self._callers.order(do="hang_up")
-        self._holders.order(do="hang_up")
+        for process in (*self._callers, self._others):
+            process.order(do="hang_up")
         self.settle()
 
     def usage(self) -> Usage:
@@ -171,7 +186,7 @@ class Stage:
         return Usage(
             worker=sum(cpu_of(process) for process in self._family()),
             server=cpu_of(self._server),
-            callers=sum(each.order(do="cpu")["cpu"] for each in (self._callers, self._holders)),
+            callers=sum(process.order(do="cpu")["cpu"] for process in (*self._callers, self._others)),
         )
 
     def measured(self, act: Callable[[], Any]) -> tuple[Any, Usage]:
@@ -197,6 +212,16 @@ class Stage:
             after = sum(cpu_of(process) for process in self._family())
             if 0 <= after - before < QUIET_SHARE * QUIET_SECONDS:
                 return
+
+    def _dial(self, how: str, callers: int) -> list[float]:
+        for place, process in enumerate(self._callers):
+            process.begin(do=how, callers=len(range(place, callers, EARS)))
+        return [seconds for process in self._callers for seconds in process.result()["first_prompt"]]
+
+    def _press(self, how: str, keys: int) -> list[float]:
+        for process in self._callers:
+            process.begin(do=how, keys=keys)
+        return [seconds for process in self._callers for seconds in process.result()["next_prompt"]]
 
     def _family(self) -> list[psutil.Process]:
         return [self._worker, *self._worker.children(recursive=True)]
