@@ -6,11 +6,14 @@ import asyncio
 from io import StringIO
 from typing import Any
 
+import pytest
 from django.core.management import call_command
 
 from phone.livekit_settings import LiveKitEnvironment
 from tests.e2e.conftest import Apart, Voice, at_the_menu, calls_on_record, in_database
 from tests.e2e.telephone import Telephones
+
+pytestmark = pytest.mark.long
 
 
 async def sync_lines() -> str:

@@ -112,6 +112,7 @@ async def test_a_worker_told_twice_to_stop_says_goodbye_to_live_calls(
     assert {call.outcome for call in await calls_on_record(2)} == {"failed"}
 
 
+@pytest.mark.long
 async def test_a_worker_that_dies_takes_its_calls_along(
     voice: Voice, apart: Apart, telephones_apart: Telephones
 ) -> None:
