@@ -221,6 +221,9 @@ async def _run(
         heart.cancel()
         conversation.recording.stop()
         _final_row(conversation)
+        # The row first: where the process ends under the call, all its tasks are cancelled at once, and the session
+        # may wait for one that was.
+        await desk.writer.drain()
         with contextlib.suppress(ToolError, RuntimeError):
             await session.aclose()
         await conversation.recording.finish()
