@@ -8,12 +8,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.livekit.stage import Stage, Usage, running
+from benchmarks.livekit.stage import Stage, Usage
 from benchmarks.results import Row, milliseconds, percentile, spread, timing
 
 CROWD = 10
 HELD = 20
-FEW_HELD = 5
 LINGER_SECONDS = 2.0
 """From the last call's answer to the measurement: greetings play, processes have come to rest."""
 
@@ -33,7 +32,6 @@ class Extent:
     held_seconds: float = 20.0
     steps: tuple[int, ...] = (5, 10, 15, 20, 25, 30)
     step_keys: int = 30
-    recorded_keys: int = 60
 
     @classmethod
     def quick(cls) -> Extent:
@@ -48,7 +46,6 @@ class Extent:
             held_seconds=4.0,
             steps=(5, 10),
             step_keys=8,
-            recorded_keys=8,
         )
 
 
@@ -146,45 +143,6 @@ def held(stage: Stage, extent: Extent) -> list[Row]:
     return rows
 
 
-def recording(stage: Stage, extent: Extent) -> list[Row]:
-    """What the recording of a call adds, with the listening that it needs: on a worker that records beside one
-    that does not."""
-    plain, plain_cpu = _pressed_and_held(stage, extent)
-    with running(recording=True) as recorded:
-        samples, cpu = _pressed_and_held(recorded, extent)
-    added = percentile(samples, 50) - percentile(plain, 50)
-    added_cpu = cpu - plain_cpu
-    return [
-        timing("not recorded: key → next prompt heard", plain),
-        timing("recorded: key → next prompt heard", samples),
-        Row(
-            what="a recording adds to key → next prompt, p50",
-            ours=f"{added * 1000:.0f} ms",
-            target="≤ 40 ms",
-            met=added <= 0.04,
-            figures={"p50": added * 1000},
-        ),
-        Row(
-            what=f"a recording adds to the worker's CPU per call, of {FEW_HELD} held",
-            ours=f"{added_cpu:.1%} of a core ({plain_cpu:.1%} → {cpu:.1%})",
-            target="≤ 4 %",
-            met=added_cpu <= 0.04,
-            figures={"share": added_cpu, "recorded": cpu, "plain": plain_cpu},
-        ),
-    ]
-
-
-def _pressed_and_held(stage: Stage, extent: Extent) -> tuple[list[float], float]:
-    stage.dial(1)
-    samples = stage.press(extent.recorded_keys)
-    stage.hang_up()
-    stage.hold(FEW_HELD)
-    time.sleep(LINGER_SECONDS)
-    _, usage = stage.measured(lambda: time.sleep(extent.held_seconds))
-    stage.hang_up()
-    return samples, usage.worker / FEW_HELD
-
-
 def _cost(stage: Stage, count: int, extent: Extent) -> list[Row]:
     _, usage = stage.measured(lambda: time.sleep(extent.held_seconds))
     memory = stage.memory_per_call()
@@ -250,5 +208,4 @@ GROUPS: dict[str, Callable[[Stage, Extent], list[Row]]] = {
     "keys": keys,
     "calls": calls,
     "held": held,
-    "recording": recording,
 }

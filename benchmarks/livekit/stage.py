@@ -103,9 +103,8 @@ class Callers:
 class Stage:
     """Everything that runs during a measurement."""
 
-    def __init__(self, folder: Path, *, recording: bool) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._recording = recording
         self._started: list[Process | Callers] = []
 
     def start(self) -> None:
@@ -114,8 +113,7 @@ class Stage:
         hearing.keep(asyncio.run(self._render()), beginnings)
         redis = self._add(Redis(self._folder))
         self.livekit = self._add(LiveKitServer(self._folder, redis))
-        recording = str(self._recording).lower()
-        worker = self._add(Worker(self._folder, self.livekit, WORKER_CALLS=LINES, CLINIC_RECORDING=recording))
+        worker = self._add(Worker(self._folder, self.livekit, WORKER_CALLS=LINES, CLINIC_RECORDING="false"))
         worker.ready()
         self._worker = psutil.Process(worker.popen.pid)
         self._server = psutil.Process(self.livekit.popen.pid)
@@ -261,17 +259,14 @@ def cpu_of(process: psutil.Process) -> float:
 
 
 @contextlib.contextmanager
-def running(*, recording: bool = False) -> Iterator[Stage]:
-    """A stage, on a directory that is thrown away, whose calls are recorded or not.
-
-    Raises SystemExit where a server is not installed.
-    """
+def running() -> Iterator[Stage]:
+    """A stage, on a directory that is thrown away. Raises SystemExit where a server is not installed."""
     if not REDIS or not LIVEKIT:
         raise SystemExit(
             "redis-server and livekit-server are needed: scripts/livekit_tools.py installs them."
         )
     with tempfile.TemporaryDirectory(prefix="clinic-bench-livekit-") as folder:
-        stage = Stage(Path(folder), recording=recording)
+        stage = Stage(Path(folder))
         try:
             stage.start()
             yield stage
