@@ -1,4 +1,7 @@
-"""Other telephones, as the call reaches them through a `Bridge`: scripted, and remembering what happened to them."""
+"""Other telephones, as the call reaches them through a `Bridge`: scripted, and remembering what happened to them.
+
+What they wait for passes in simulated time, like the call itself.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import pytest
@@ -264,7 +265,10 @@ async def test_a_recording_hears_both_sides_from_its_beginning_to_its_end_and_on
     (cut,) = ear.cuts
     # Handed out ahead of time, one frame after the other, and no further once it was cut.
     assert cut < ear.clinic[-1] < cut + 1
-    assert all(later - earlier >= 0.0199 for earlier, later in pairwise(ear.clinic))
+    steps = [later - earlier for earlier, later in pairwise(ear.clinic)]
+    # A machine that stalls may leave a hole; no two overlap, and nearly all follow at once.
+    assert min(steps) == pytest.approx(0.02)
+    assert median(steps) == pytest.approx(0.02)
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ async def calls_on_record(count: int = 1) -> list[Call]:
         calls = list(Call.objects.exclude(outcome="").order_by("started_at"))
         return calls if len(calls) >= count else None
 
-    return await until(lambda: in_database(ended), seconds=30)
+    return await until(lambda: in_database(ended), seconds=20)
 
 
 async def until(find: Callable[[], Awaitable[T | None]], *, seconds: float = 10.0, every: float = 0.05) -> T:
