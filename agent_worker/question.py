@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from livekit.agents import AgentTask, StopResponse
 from livekit.agents.llm import ChatContext, ChatMessage
@@ -75,11 +75,13 @@ class KeypadTask(AgentTask[Answer]):
     """Asks one `Question` in a `Conversation`. Never raises for anything the caller does."""
 
     def __init__(self, conversation: Conversation, question: Question) -> None:
-        hearing = hearing_options(
-            conversation.speech,
-            outside_allowed=conversation.outside_allowed and question.takes_words,
-            sensitive=question.sensitive,
-        )
+        hearing: dict[str, Any] = {}
+        if question.takes_words:
+            hearing = hearing_options(
+                conversation.speech,
+                outside_allowed=conversation.outside_allowed,
+                sensitive=question.sensitive,
+            )
         super().__init__(instructions="", chat_ctx=ChatContext.empty(), **hearing)
         self._hears = bool(hearing)
         self._private = question.sensitive or question.prompt.sensitive
