@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 
+import numpy as np
 from livekit import rtc
 
 SAMPLE_RATE = 24_000
@@ -13,6 +14,12 @@ BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_BYTES
 
 SECONDS_PER_CHARACTER = 0.065
 """How long a character takes to be said, about: 15 characters a second, a calm speaker's pace."""
+
+FAINT = 50
+"""Samples below this are silence: what voices put in front of a sentence is far below, speech far above."""
+
+LONGEST_LEAD_IN = 1.0
+"""Seconds of silence from which on it is meant."""
 
 
 def seconds_of(pcm: bytes | mmap.mmap) -> float:
@@ -30,10 +37,17 @@ def silence(seconds: float) -> bytes:
     return bytes(round(seconds * SAMPLE_RATE) * SAMPLE_BYTES)
 
 
-def frames(pcm: bytes | mmap.mmap, seconds: float) -> Iterator[rtc.AudioFrame]:
-    """`pcm` in frames of `seconds` each; the last one may be shorter."""
+def lead_in(pcm: bytes | mmap.mmap) -> int:
+    """How many bytes of silence are in front of the first sound; none where nothing is heard in the first second."""
+    beginning = np.frombuffer(pcm[: round(LONGEST_LEAD_IN * BYTES_PER_SECOND)], dtype=np.int16)
+    heard = (beginning > FAINT) | (beginning < -FAINT)
+    return int(heard.argmax()) * SAMPLE_BYTES
+
+
+def frames(pcm: bytes | mmap.mmap, seconds: float, *, begin: int = 0) -> Iterator[rtc.AudioFrame]:
+    """`pcm` from byte `begin` on, in frames of `seconds` each; the last one may be shorter."""
     size = round(seconds * SAMPLE_RATE) * SAMPLE_BYTES
-    for start in range(0, len(pcm), size):
+    for start in range(begin, len(pcm), size):
         piece = pcm[start : start + size]
         yield rtc.AudioFrame(piece, SAMPLE_RATE, 1, len(piece) // SAMPLE_BYTES)
 

@@ -110,9 +110,11 @@ class PromptStore:
     async def audio(self, utterance: Utterance, language: str) -> AsyncIterator[rtc.AudioFrame]:
         # All missing parts are begun before the first is waited for.
         clips = [(part, self._clip(part, language)) for part in utterance.parts]
-        for part, clip in clips:
+        for place, (part, clip) in enumerate(clips):
             sound = await self._in_time(part, clip) if isinstance(clip, Future) else clip
-            for frame in pcm.frames(sound, FRAME_SECONDS):
+            # A caller who pressed a key waits for the first sound; between sentences a voice's pauses are its own.
+            begin = 0 if place else pcm.lead_in(sound)
+            for frame in pcm.frames(sound, FRAME_SECONDS, begin=begin):
                 yield frame
 
     def seconds(self, utterance: Utterance, language: str) -> float:

@@ -57,14 +57,6 @@ class Recorded:
         """How long the clinic can be heard between these seconds."""
         return self._audible(self.clinic, start, end)
 
-    def clinic_begins(self, after: float) -> float:
-        """When the clinic's voice begins next, in seconds, from a silence at or after `after` on."""
-        loud = self.clinic > AUDIBLE
-        position = int(after / STEP)
-        while loud[position]:
-            position += 1
-        return float(position + int(loud[position:].argmax())) * STEP
-
     @staticmethod
     def _audible(side: np.ndarray[Any, np.dtype[np.float64]], start: float, end: float) -> float:
         return float((side[round(start / STEP) : round(end / STEP)] > AUDIBLE).sum()) * STEP

@@ -153,6 +153,19 @@ async def test_digits_come_from_clips_and_never_from_the_voice_for_rendering_ahe
     assert voice.spoken == []
 
 
+class HesitantVoice(SpyVoice):
+    """Is quiet for a fifth of a second before each text."""
+
+    def render(self, text, language):
+        return pcm.silence(0.2) + b"\0\1" * (pcm.SAMPLE_RATE // 10)
+
+
+async def test_a_prompt_begins_with_its_first_sound_and_keeps_the_pauses_between_its_sentences(tmp_path):
+    sound = await heard(store_of(tmp_path, HesitantVoice()), WELCOME + WELCOME)
+    assert sound[:2] == b"\0\1"
+    assert pcm.seconds_of(sound) == pytest.approx(0.1 + 0.2 + 0.1)
+
+
 async def test_after_a_publish_the_whole_plan_is_there_and_preloaded(tmp_path, voice):
     store = store_of(tmp_path, voice)
     count = await asyncio.to_thread(store.render, PLAN)
