@@ -99,7 +99,6 @@ async def answer(line: Line, desk: Desk, *, busy: bool = False) -> None:
         if loaded is None:
             await _turn_away(line, desk)
         else:
-            desk.preload(loaded)
             await take_call(line, desk, loaded, answered_at=datetime.now(UTC), busy=busy)
     except Exception:
         log.exception("a call could not be answered")
@@ -138,7 +137,6 @@ async def resume_call(line: Line, desk: Desk, order: ResumeOrder) -> None:
         if resumed is None:
             log.warning("a call could not go on: it is over", extra={"call": str(order.call)})
         else:
-            desk.preload(resumed.loaded)
             await _run(line, desk, resumed.loaded, datetime.now(UTC), resumed.language, resumed=resumed)
     except Exception:
         log.exception("a call could not go on")
@@ -205,6 +203,8 @@ async def _run(
     lasted = (answered_at - resumed.started_at).total_seconds() if resumed else 0.0
     limit = asyncio.get_running_loop().call_later(plan.max_call_seconds - lasted, flow.out_of_time)
     heart = asyncio.create_task(_beat(timeline))
+    # Not before the caller hears something: the first prompt would wait for all the others.
+    line.audio_output.once("playback_started", lambda _: desk.preload(loaded))
     try:
         session.output.audio = line.audio_output
         session.input.audio = line.audio_input
