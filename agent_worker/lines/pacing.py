@@ -24,12 +24,13 @@ needs no other buffering."""
 
 
 class PacedAudio(AudioOutput):
-    """An audio sink that hands out frames of `frame_seconds` at the pace at which they are heard.
+    """An audio sink that hands out frames at the pace at which they are heard.
 
     livekit-agents pushes a whole prompt at once and ends it with `flush()`; `clear_buffer()` silences it.
     Frames go out through `send`, `lead` seconds early; `clear` tells the far end to drop what it has not
-    played yet. All timing is `loop.time()`. Call `close()` when the line is gone: from then on what is pushed
-    counts as cut.
+    played yet. Each is a whole number of `FRAME_SECONDS` long, and at most `longest_frame` seconds: shorter only
+    where no more is there yet. All timing is `loop.time()`. Call `close()` when the line is gone: from then on
+    what is pushed counts as cut.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class PacedAudio(AudioOutput):
         *,
         send: Callable[[bytes], None],
         clear: Callable[[], None],
-        frame_seconds: float = FRAME_SECONDS,
+        longest_frame: float = FRAME_SECONDS,
         lead: float = LEAD,
     ) -> None:
         super().__init__(
@@ -45,8 +46,7 @@ class PacedAudio(AudioOutput):
         )
         self._send = send
         self._clear = clear
-        self._frame_seconds = frame_seconds
-        self._frame_bytes = round(SAMPLE_RATE * frame_seconds) * 2
+        self._most_bytes = round(longest_frame / FRAME_SECONDS) * FRAME_BYTES
         self._lead = lead
         self._loop = asyncio.get_running_loop()
         self._pieces: deque[memoryview] = deque()
@@ -127,8 +127,9 @@ class PacedAudio(AudioOutput):
             self._send(frame)
             if self.ear is not None:
                 self.ear.clinic_says(frame, self._plays_at)
-            self._sent_seconds += self._frame_seconds
-            self._plays_at += self._frame_seconds
+            seconds = len(frame) / (SAMPLE_RATE * 2)
+            self._sent_seconds += seconds
+            self._plays_at += seconds
             if first:
                 self.on_playback_started(created_at=time.time())
         if self._frame_ready():
@@ -137,19 +138,21 @@ class PacedAudio(AudioOutput):
             self._timer = self._loop.call_at(self._plays_at, self._end)
 
     def _frame_ready(self) -> bool:
-        return self._waiting_bytes >= self._frame_bytes or (self._complete and self._waiting_bytes > 0)
+        return self._waiting_bytes >= FRAME_BYTES or (self._complete and self._waiting_bytes > 0)
 
     def _cut_frame(self) -> bytes:
         """Take the next frame off the queue; the last frame of a segment is filled up with silence."""
+        whole = self._waiting_bytes // FRAME_BYTES * FRAME_BYTES
+        length = min(whole or FRAME_BYTES, self._most_bytes)
         frame = bytearray()
-        while self._pieces and len(frame) < self._frame_bytes:
+        while self._pieces and len(frame) < length:
             piece = self._pieces.popleft()
-            wanted = self._frame_bytes - len(frame)
+            wanted = length - len(frame)
             frame += piece[:wanted]
             if len(piece) > wanted:
                 self._pieces.appendleft(piece[wanted:])
         self._waiting_bytes -= len(frame)
-        return bytes(frame.ljust(self._frame_bytes, b"\0"))
+        return bytes(frame.ljust(length, b"\0"))
 
     def _end(self, *, interrupted: bool = False) -> None:
         """Report the end of the open segment."""

@@ -11,17 +11,20 @@ from livekit.agents.voice.io import AudioInput
 from agent_worker.lines.base import Ear
 from agent_worker.lines.pacing import SAMPLE_RATE, PacedAudio
 
-FRAME_SECONDS = 0.1
-"""Each frame costs this process the same, however long it is."""
+LONGEST_FRAME = 0.5
+"""Seconds. Each frame costs this process the same, however long it is."""
 
-LEAD = 0.3
+LEAD = 0.5
 """Seconds of audio handed to WebRTC ahead of time: rides out a busy machine. A key empties it at once."""
 
 BITRATE = 96_000
 """Bits a second, at most. At so many Opus needs no model of a voice any more, which is half of the encoder's work."""
 
-SOURCE_MILLISECONDS = 1000
+SOURCE_MILLISECONDS = 2000
 """What WebRTC's queue can hold, far more than is ever in it."""
+
+SOURCE_RESTS_SECONDS = 0.03
+"""Its own thread looks for audio each 10 ms. Freed in the middle of a frame, that thread never ends, nor we with it."""
 
 MICROPHONE_RATE = SAMPLE_RATE
 MICROPHONE_FRAME_MILLISECONDS = 50
@@ -35,7 +38,7 @@ class RoomSpeaker(PacedAudio):
     def __init__(self) -> None:
         self._source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=SOURCE_MILLISECONDS)
         self._sending: set[asyncio.Task[None]] = set()
-        super().__init__(send=self._capture, clear=self._empty, frame_seconds=FRAME_SECONDS, lead=LEAD)
+        super().__init__(send=self._capture, clear=self._empty, longest_frame=LONGEST_FRAME, lead=LEAD)
 
     async def publish(self, room: rtc.Room) -> rtc.LocalTrackPublication:
         """Publish this sink as a track in `room`. Raises PublishTrackError where livekit-server refuses it."""
@@ -44,9 +47,14 @@ class RoomSpeaker(PacedAudio):
         options.audio_encoding.max_bitrate = BITRATE
         return await room.local_participant.publish_track(track, options)
 
+    def close(self) -> None:
+        super().close()
+        self._empty()
+
     async def aclose(self) -> None:
         """Let go of the track's source."""
         self.close()
+        await asyncio.sleep(SOURCE_RESTS_SECONDS)
         await self._source.aclose()
 
     def _empty(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from livekit import api, rtc
 
-from agent_worker.lines.room_audio import BITRATE
+from agent_worker.lines.room_audio import BITRATE, SOURCE_RESTS_SECONDS
 from phone.livekit_settings import AGENT_NAME
 
 RATE = 48_000
@@ -194,6 +194,8 @@ class Telephone:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._source.clear_queue()
+        await asyncio.sleep(SOURCE_RESTS_SECONDS)
         await self.room.disconnect()
 
     def begin(self) -> None:
