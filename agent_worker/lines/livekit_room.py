@@ -20,6 +20,7 @@ from livekit.rtc.room import EventTypes
 from agent_worker.lines.base import Ear, KeyPress
 from agent_worker.lines.room_audio import RoomMicrophone, RoomSpeaker
 from agent_worker.lines.room_bridge import RoomBridge
+from agent_worker.lines.room_presence import CallerPresence
 from agent_worker.lines.room_screen import RoomScreen
 from phone.room_lines import CALLER, DIALLED, e164, is_person
 
@@ -97,10 +98,11 @@ class RoomLine:
         self._gone = False
         self._closed = False
         self._room.on("sip_dtmf_received", self._pressed)
-        self._room.on("participant_disconnected", self._left)
+        self._presence = CallerPresence(ctx.room, caller.identity, self._caller_left)
         self._room.on("participant_attributes_changed", self._changed)
         self._room.on("participant_connected", self._came)
         self._room.on("disconnected", self._lost)
+        self._room.on("reconnected", self._reconnected)
         self._room.on("track_published", self._offered)
         self._room.on("track_subscribed", self._opened)
         if self._room.remote_participants.get(self._identity) is None:
@@ -129,15 +131,9 @@ class RoomLine:
             publishing.cancel()
             await _close(ctx)
             return None
-        # Nobody else who comes into the room hears what is said to this caller.
-        ctx.room.local_participant.set_track_subscription_permissions(
-            allow_all_participants=False,
-            participant_permissions=[
-                rtc.ParticipantTrackPermission(participant_identity=caller.identity, allow_all=True)
-            ],
-        )
         if caller.kind == SIP:
             line.bridge = RoomBridge(ctx.room, caller.identity)
+        line._let_caller_hear()
         return line
 
     # What the call does with the line
@@ -205,6 +201,7 @@ class RoomLine:
                 await self._screen.flush()
             await asyncio.sleep(LAST_WORD_SECONDS)
         self._gone = True
+        self._presence.close()
         self._publishing.cancel()
         self._microphone.close()
         await _close(self._ctx)
@@ -213,6 +210,7 @@ class RoomLine:
     def _leave_to_person(self) -> None:
         """The caller and a person talk to each other: go, and leave the room to them."""
         self._gone = True
+        self._presence.close()
         self._speaker.close()
         self._microphone.close()
 
@@ -221,6 +219,7 @@ class RoomLine:
         if self._gone:
             return
         self._gone = True
+        self._presence.close()
         if self._hang_up_handler is not None:
             self._hang_up_handler()
         self._speaker.close()
@@ -237,7 +236,28 @@ class RoomLine:
         for publication in self._microphones():
             publication.set_subscribed(wanted)
 
+    def _let_caller_hear(self) -> None:
+        """Nobody else who comes into the room hears what is said to this caller."""
+        if self.bridge is not None and self.bridge.person_hears:
+            self.bridge.let_hear(**self.bridge.person_hears)
+            return
+        self._room.local_participant.set_track_subscription_permissions(
+            allow_all_participants=False,
+            participant_permissions=[
+                rtc.ParticipantTrackPermission(participant_identity=self._identity, allow_all=True)
+            ],
+        )
+
+    async def _introduce(self) -> None:
+        """Say again of ourselves what livekit-server forgot: it has us as a new participant."""
+        self._let_caller_hear()
+        if self._epoch > 1:
+            await self._room.local_participant.set_attributes({EPOCH: str(self._epoch)})
+
     # What happens in the room
+
+    def _reconnected(self) -> None:
+        self._introducing = asyncio.create_task(self._introduce())
 
     def _pressed(self, key: rtc.SipDTMF) -> None:
         if key.participant is None or key.participant.identity != self._identity:
@@ -247,10 +267,6 @@ class RoomLine:
             self._early_keys.append(press)
         else:
             self._key_handler(press)
-
-    def _left(self, participant: rtc.RemoteParticipant) -> None:
-        if participant.identity == self._identity:
-            self._caller_left()
 
     def _caller_left(self) -> None:
         if self.bridge is not None and self.bridge.referring:

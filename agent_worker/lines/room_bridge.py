@@ -44,6 +44,8 @@ class RoomBridge:
         """Whether a transfer is under way: the caller leaves the room before we are told that it was accepted."""
         self.joined = False
         """Whether a person has the call now."""
+        self.person_hears: dict[str, rtc.LocalTrackPublication] = {}
+        """Which of our tracks a person in the room hears, by their identity."""
 
     async def refer(self, number: str, *, ring_seconds: int) -> CallAnswer:
         """Hand the caller over by REFER."""
@@ -77,11 +79,13 @@ class RoomBridge:
         caller = self._room.remote_participants.get(self._caller)
         return list(caller.track_publications) if caller else []
 
-    def let_hear(self, **person: str) -> None:
+    def let_hear(self, **person: rtc.LocalTrackPublication) -> None:
         """Who may receive which of our tracks: a person (identity → track) theirs, the caller all others there are."""
+        self.person_hears = person
         ours = self._room.local_participant.track_publications
-        hearers = {self._caller: [track for track in ours if track not in person.values()]}
-        hearers |= {who: [track] for who, track in person.items()}
+        theirs = {track.sid for track in person.values()}
+        hearers = {self._caller: [track for track in ours if track not in theirs]}
+        hearers |= {who: [track.sid] for who, track in person.items()}
         self._room.local_participant.set_track_subscription_permissions(
             allow_all_participants=False,
             participant_permissions=[
@@ -187,7 +191,7 @@ class RoomPerson:
         self._bridge.let_hear()
         self._speaker = RoomSpeaker()
         self._publication = await self._speaker.publish(self._room)
-        self._bridge.let_hear(**{self.identity: self._publication.sid})
+        self._bridge.let_hear(**{self.identity: self._publication})
         await asyncio.sleep(SETTLES_SECONDS)
         await self._let_hear_each_other(wanted=False)
         await self._server.allow_receiving(self._room.name, self.identity, allowed=True)

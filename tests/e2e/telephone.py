@@ -133,6 +133,8 @@ class Telephone:
         self.ear = ear or Ear()
         self.closed = asyncio.Event()
         """The line is closed: nobody can be heard any more."""
+        self.back = asyncio.Event()
+        """The connection to livekit-server had broken, and was made anew."""
         self.answered = asyncio.Event()
         self.subscriptions = 0
         """How often somebody has begun to receive this telephone's audio."""
@@ -142,14 +144,13 @@ class Telephone:
         self.room.on("track_published", self._offered)
         self.room.on("track_subscribed", self._hear)
         self.room.on("disconnected", lambda _reason: self.closed.set())
+        self.room.on("reconnected", self._is_back)
         self.room.on("local_track_subscribed", self._heard_by_somebody)
 
     async def connect(self, url: str, token: str) -> None:
         """Ring: join the room, and send silence until something is said."""
         await self.room.connect(url, token, rtc.RoomOptions(auto_subscribe=False))
-        for guest in self.room.remote_participants.values():
-            for publication in guest.track_publications.values():
-                self._offered(publication, guest)
+        self._take_what_is_offered()
         self._source = rtc.AudioSource(RATE, 1, queue_size_ms=WAITS_MILLISECONDS)
         track = rtc.LocalAudioTrack.create_audio_track("telephone", self._source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
@@ -268,6 +269,15 @@ class Telephone:
     def _offered(self, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant) -> None:
         if who.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT:
             publication.set_subscribed(True)
+
+    def _take_what_is_offered(self) -> None:
+        for guest in self.room.remote_participants.values():
+            for publication in guest.track_publications.values():
+                self._offered(publication, guest)
+
+    def _is_back(self) -> None:
+        self._take_what_is_offered()
+        self.back.set()
 
     def _hear(
         self, track: rtc.RemoteTrack, _publication: rtc.RemoteTrackPublication, _who: rtc.RemoteParticipant
