@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -49,9 +48,6 @@ load_plugins()
 offline_voice()
 # So are the certificates that are trusted, which otherwise each call reads when it closes its room.
 http_context._create_ssl_context()
-# All this stays. A search for garbage would go through it in each process, for 0.1 s of its call, and thereby copy it.
-gc.collect()
-gc.freeze()
 
 
 def prepare(_process: JobProcess) -> None:
