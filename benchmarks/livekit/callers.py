@@ -8,6 +8,7 @@ JSON, each line of the output its result; times in seconds. A caller who hears n
 |---|---|
 | `{"do": "dial", "callers": 10}` | `first_prompt`: the moment before joining the room → first audible frame, of each |
 | `{"do": "dial_in_turn", "calls": 20}` | `first_prompt`: of one caller after the other |
+| `{"do": "agree"}` | nothing: each has heard the consent question to its end, and is at the menu |
 | `{"do": "press", "keys": 30}` | each of them: `next_prompt`: key → the next prompt's first audible frame |
 | `{"do": "dial_stock", "callers": 4}`, `{"do": "press_stock", "keys": 5}` | the same with the stock task |
 | `{"do": "hold", "callers": 5}` | `answered`: so many more callers, who only ask for the menu now and then |
@@ -45,6 +46,9 @@ THINKS_SECONDS = (0.3, 0.9)
 
 CALLS_AFTER_SECONDS = (1.0, 2.0)
 """From one call's end to the next one."""
+
+QUIET_SECONDS = 1.5
+"""Longer than any pause within what the clinic says: the question is over, and an answer counts for a recording."""
 
 STOCK_THINKS_SECONDS = 0.8
 HOLDS_SECONDS = 8.0
@@ -91,6 +95,12 @@ class Caller:
         """End this call."""
         assert self._telephone is not None
         await self._telephone.hang_up()
+
+    async def agree(self) -> None:
+        """Consent to what was heard to its end."""
+        await self._ear.quiet(QUIET_SECONDS, within=PATIENCE_SECONDS * 2)
+        self._turn = 1
+        await self._until_heard(CONSENT, "menu")
 
     async def press(self, keys: int) -> list[float]:
         """Consent, then ask for the hours and for the menu by turns: the seconds from each key to what it brings."""
@@ -139,6 +149,9 @@ class Crowd:
                 return {"first_prompt": await self._dial(self._stock, count)}
             case {"do": "dial_in_turn", "calls": count}:
                 return {"first_prompt": await self._dial_in_turn(count)}
+            case {"do": "agree"}:
+                await asyncio.gather(*(caller.agree() for caller in self._callers))
+                return {}
             case {"do": "press", "keys": keys}:
                 samples = await asyncio.gather(*(caller.press(keys) for caller in self._callers))
                 return {"next_prompt": list(chain.from_iterable(samples))}

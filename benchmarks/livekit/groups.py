@@ -8,11 +8,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.livekit.stage import Stage, Usage
+from benchmarks.livekit.stage import Stage, Usage, running
 from benchmarks.results import Row, milliseconds, percentile, spread, timing
 
 CROWD = 10
-HELD = 20
+FEW = 5
+HELD = (10, 20)
+"""How many held calls are looked at closely."""
+
 LINGER_SECONDS = 2.0
 """From the last call's answer to the measurement: greetings play, processes have come to rest."""
 
@@ -32,6 +35,7 @@ class Extent:
     held_seconds: float = 20.0
     steps: tuple[int, ...] = (5, 10, 15, 20, 25, 30)
     step_keys: int = 30
+    recorded_keys: int = 60
 
     @classmethod
     def quick(cls) -> Extent:
@@ -46,6 +50,7 @@ class Extent:
             held_seconds=4.0,
             steps=(5, 10),
             step_keys=8,
+            recorded_keys=8,
         )
 
 
@@ -116,13 +121,13 @@ def held(stage: Stage, extent: Extent) -> list[Row]:
         stage.hold(count - 1 - holding)
         holding = count - 1
         time.sleep(LINGER_SECONDS)
-        if count == min(HELD, extent.steps[-1]):
+        if count in HELD:
             rows += _cost(stage, count, extent)
         reached[count] = stage.press(extent.step_keys)
         print(f"  {count} calls: {spread(milliseconds(reached[count]))}", file=sys.stderr, flush=True)
         if not reached[count] or percentile(reached[count], 95) > limit:
             grown_at = grown_at or count
-            if count >= HELD:
+            if count >= max(HELD):
                 break
     stage.hang_up()
     summary = ", ".join(
@@ -141,6 +146,53 @@ def held(stage: Stage, extent: Extent) -> list[Row]:
         ),
     ]
     return rows
+
+
+def recording(stage: Stage, extent: Extent) -> list[Row]:
+    """What the recording of calls adds, with the listening that it needs: on a worker that records beside one that
+    does not, with callers who hear the consent question to its end and agree."""
+    plain, plain_usage = _agreed_and_pressed(stage, extent)
+    with running(recording=True) as recording_stage:
+        recorded, usage = _agreed_and_pressed(recording_stage, extent)
+        files = recording_stage.recordings()
+    added = percentile(recorded, 95) - percentile(plain, 95)
+    added_cpu = (usage.worker - plain_usage.worker) / FEW
+    return [
+        timing(f"{FEW} callers, not recorded: key → next prompt heard", plain),
+        timing(f"{FEW} callers, recorded: key → next prompt heard", recorded),
+        Row(
+            what="calls that were recorded",
+            ours=f"{files} of {FEW}",
+            target="all",
+            met=files == FEW,
+            figures={"files": files},
+        ),
+        Row(
+            what="a recording adds to key → next prompt, p95",
+            ours=f"{added * 1000:.0f} ms",
+            target="≤ 40 ms",
+            met=added <= 0.04,
+            figures={"p95": added * 1000},
+        ),
+        Row(
+            what="a recording adds to the worker's CPU, per call",
+            ours=f"{added_cpu:.1%} of a core",
+            target="≤ 4 %",
+            met=added_cpu <= 0.04,
+            figures={"share": added_cpu},
+        ),
+        _cpu(f"{FEW} callers, not recorded", plain_usage),
+        _cpu(f"{FEW} callers, recorded", usage),
+    ]
+
+
+def _agreed_and_pressed(stage: Stage, extent: Extent) -> tuple[list[float], Usage]:
+    stage.dial(FEW)
+    stage.agree()
+    samples: list[float]
+    samples, usage = stage.measured(lambda: stage.press(extent.recorded_keys))
+    stage.hang_up()
+    return samples, usage
 
 
 def _cost(stage: Stage, count: int, extent: Extent) -> list[Row]:
@@ -208,4 +260,5 @@ GROUPS: dict[str, Callable[[Stage, Extent], list[Row]]] = {
     "keys": keys,
     "calls": calls,
     "held": held,
+    "recording": recording,
 }

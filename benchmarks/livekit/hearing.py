@@ -99,6 +99,14 @@ class KeenEar(Ear):
                 looked = len(self.loud)
                 await self.more()
 
+    async def quiet(self, seconds: float, *, within: float) -> None:
+        """Return once something was heard and then nothing for so long. Raises TimeoutError."""
+        await self.first_sound(within=within)
+        frames = round(seconds / FRAME_SECONDS)
+        async with asyncio.timeout(within):
+            while len(self.loud) < frames or max(self.loud[-frames:]) > AUDIBLE:
+                await self.more()
+
     async def began(self, wanted: Samples, *, within: float) -> float:  # type: ignore[override]
         """When, in loop time, the prompt that begins like `wanted` was heard to begin. Raises TimeoutError."""
         looked = 0

@@ -103,8 +103,9 @@ class Callers:
 class Stage:
     """Everything that runs during a measurement."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, recording: bool) -> None:
         self._folder = folder
+        self._recording = recording
         self._started: list[Process | Callers] = []
 
     def start(self) -> None:
@@ -113,7 +114,8 @@ class Stage:
         hearing.keep(asyncio.run(self._render()), beginnings)
         redis = self._add(Redis(self._folder))
         self.livekit = self._add(LiveKitServer(self._folder, redis))
-        worker = self._add(Worker(self._folder, self.livekit, WORKER_CALLS=LINES, CLINIC_RECORDING="false"))
+        recording = str(self._recording).lower()
+        worker = self._add(Worker(self._folder, self.livekit, WORKER_CALLS=LINES, CLINIC_RECORDING=recording))
         worker.ready()
         self._worker = psutil.Process(worker.popen.pid)
         self._server = psutil.Process(self.livekit.popen.pid)
@@ -160,6 +162,17 @@ class Stage:
         for process in self._callers:
             process.result()
         return samples
+
+    def agree(self) -> None:
+        """Have each of them hear the consent question to its end, and say yes."""
+        for process in self._callers:
+            process.begin(do="agree")
+        for process in self._callers:
+            process.result()
+
+    def recordings(self) -> int:
+        """How many recordings of calls there are."""
+        return len(list((self._folder / "recordings").glob("*.ogg")))
 
     def press(self, keys: int) -> list[float]:
         """Have each of them press so many keys. Returns key → next prompt of each, in seconds."""
@@ -259,14 +272,17 @@ def cpu_of(process: psutil.Process) -> float:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Stage]:
-    """A stage, on a directory that is thrown away. Raises SystemExit where a server is not installed."""
+def running(*, recording: bool = False) -> Iterator[Stage]:
+    """A stage, on a directory that is thrown away, whose calls are recorded or not.
+
+    Raises SystemExit where a server is not installed.
+    """
     if not REDIS or not LIVEKIT:
         raise SystemExit(
             "redis-server and livekit-server are needed: scripts/livekit_tools.py installs them."
         )
     with tempfile.TemporaryDirectory(prefix="clinic-bench-livekit-") as folder:
-        stage = Stage(Path(folder))
+        stage = Stage(Path(folder), recording=recording)
         try:
             stage.start()
             yield stage

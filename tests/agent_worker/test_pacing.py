@@ -48,13 +48,13 @@ def at_once(scene: Callable[[], Awaitable[None]]) -> None:
 class Far:
     """The far end of the line: what arrived, and when."""
 
-    def __init__(self) -> None:
+    def __init__(self, **pacing: float) -> None:
         self.frames: list[tuple[float, bytes]] = []
         self.cleared: list[float] = []
         self.started = 0
         self.ends: list[PlaybackFinishedEvent] = []
         self.clock = asyncio.get_running_loop().time
-        self.audio = PacedAudio(send=self._take, clear=lambda: self.cleared.append(self.clock()))
+        self.audio = PacedAudio(send=self._take, clear=lambda: self.cleared.append(self.clock()), **pacing)
         self.audio.on("playback_started", self._start)
         self.audio.on("playback_finished", self.ends.append)
 
@@ -158,6 +158,29 @@ def test_odd_pieces_make_whole_frames() -> None:
         assert {len(frame) for _, frame in far.frames} == {FRAME_BYTES}
         heard = b"".join(frame for _, frame in far.frames)
         assert heard.rstrip(b"\0") + b"\0" == b"\1\0" * (7 * 312)
+
+    at_once(scene)
+
+
+def test_a_line_that_takes_long_frames_gets_few_of_them() -> None:
+    async def scene() -> None:
+        far = Far(longest_frame=0.5, lead=0.4)
+        await far.push(1.1)
+        end = await far.audio.wait_for_playout()
+        assert [at for at, _ in far.frames] == pytest.approx([0.0, 0.1, 0.6])
+        assert [len(frame) / FRAME_BYTES for _, frame in far.frames] == [25, 25, 5]
+        assert (far.clock(), end.playback_position) == (pytest.approx(1.1), pytest.approx(1.1))
+
+    at_once(scene)
+
+
+def test_what_a_voice_has_said_so_far_does_not_wait_until_it_fills_a_long_frame() -> None:
+    async def scene() -> None:
+        far = Far(longest_frame=0.5, lead=0.4)
+        for _ in range(3):
+            await far.push(0.1, flush=False)
+            await asyncio.sleep(0.1)
+        assert [at for at, _ in far.frames] == pytest.approx([0.0, 0.1, 0.2])
 
     at_once(scene)
 
