@@ -12,9 +12,7 @@ async def choose(conversation: Conversation, menu: Menu) -> MenuOption | Answer:
     """Let the caller choose. Return the option, or the answer that was none: a person, a language, a limit."""
     conversation.enter("menu")
     plan, language = conversation.plan, conversation.language
-    offered = menu.options
-    if not conversation.recording.running:
-        offered = tuple(option for option in menu.options if option.action != "stop_recording")
+    offered = menu.offered(recorded=conversation.recording.running)
     option_keys = frozenset(option.key for option in menu.options)
     labels = {option.key: wording.label(plan, option, language) for option in menu.options}
 
@@ -25,9 +23,7 @@ async def choose(conversation: Conversation, menu: Menu) -> MenuOption | Answer:
     answer = await KeypadTask(
         conversation,
         Question(
-            prompt=wording.menu_prompt(
-                plan, menu.model_copy(update={"options": offered}), language, keys=conversation.keys
-            ),
+            prompt=wording.menu_prompt(plan, offered, language, keys=conversation.keys),
             rules=conversation.choice_rules(option_keys),
             understand=understand,
             decide=conversation.decider("Which of these does the caller want?", labels),

@@ -97,6 +97,13 @@ class Menu(Frozen):
     intro: dict[str, str] = {}
     options: tuple[MenuOption, ...] = ()
 
+    def offered(self, *, recorded: bool) -> Menu:
+        """The menu as it is said: only callers who are recorded hear of an end to it. Its key always works."""
+        if recorded:
+            return self
+        said = tuple(option for option in self.options if option.action != "stop_recording")
+        return self.model_copy(update={"options": said})
+
     def match_key(self, keys: str) -> MenuOption | None:
         """The option that `keys` choose, or None."""
         return next((option for option in self.options if option.key == keys), None)

@@ -145,8 +145,8 @@ class Voice:
         return await self.of(say(self.plan, key, language), language=language, seconds=seconds)
 
     async def menu(self) -> Loudness:
-        """The whole menu, as callers with keys hear it now."""
-        menu = self.plan.menu_at(datetime.now(UTC))
+        """The whole menu, as callers with keys hear it now who are not recorded."""
+        menu = self.plan.menu_at(datetime.now(UTC)).offered(recorded=False)
         return await self.of(menu_prompt(self.plan, menu, "en", keys=True), seconds=60)
 
     async def of(self, utterance: Utterance, *, language: str = "en", seconds: float = 1.5) -> Loudness:
