@@ -33,6 +33,7 @@ from agent_worker.checking import check_order, make_check  # noqa: E402
 from agent_worker.database import open_connection  # noqa: E402
 from agent_worker.echo import answer_check  # noqa: E402
 from agent_worker.lines.livekit_room import RoomLine  # noqa: E402
+from agent_worker.lines.room_audio import start_webrtc  # noqa: E402
 from agent_worker.load import BUSY  # noqa: E402
 from agent_worker.resuming import resume_order  # noqa: E402
 from agent_worker.speech import load_plugins  # noqa: E402
@@ -50,7 +51,7 @@ offline_voice()
 http_context._create_ssl_context()
 
 
-def prepare(_process: JobProcess) -> None:
+def prepare(process: JobProcess) -> None:
     """Make a job process ready for its call, before there is one."""
     signal.signal(SAY_GOODBYE, signal.SIG_IGN)
     root = logging.getLogger()
@@ -59,6 +60,7 @@ def prepare(_process: JobProcess) -> None:
         if isinstance(handler, LogQueueHandler):
             root.removeHandler(handler)
     open_connection()
+    process.userdata["webrtc"] = start_webrtc()
 
 
 async def answer_room(ctx: JobContext) -> None:

@@ -39,7 +39,7 @@ CALLER_COMES_SECONDS = 20.0
 ANSWERED_SECONDS = 30.0
 """How long livekit-sip may take from our joining to the answered call."""
 
-HEARS_US_SECONDS = 3.0
+HEARS_US_SECONDS = 10.0
 """How long the caller's side may take to subscribe to our track before we speak all the same."""
 
 LAST_WORD_SECONDS = 0.3

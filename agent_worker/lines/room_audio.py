@@ -75,6 +75,15 @@ class RoomSpeaker(PacedAudio):
             await self._source.capture_frame(frame)
 
 
+def start_webrtc() -> rtc.LocalAudioTrack:
+    """Start WebRTC in this process, ahead of its call. It runs for as long as what is returned is kept."""
+    loop = asyncio.new_event_loop()
+    # Without a queue: that would have a thread, which looks into it each 10 ms.
+    silent = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=0, loop=loop)
+    loop.close()
+    return rtc.LocalAudioTrack.create_audio_track("none", silent)
+
+
 class RoomMicrophone(AudioInput):
     """The audio of one caller's track, received between `open` and `shut`.
 
