@@ -199,6 +199,8 @@ class Telephone:
         self._source.clear_queue()
         await asyncio.sleep(SOURCE_RESTS_SECONDS)
         await self.room.disconnect()
+        # The room tells its listeners of it most of the time only.
+        self.closed.set()
 
     def begin(self) -> None:
         """From here on count what is heard."""
