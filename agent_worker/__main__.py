@@ -40,6 +40,9 @@ STARTS_SECONDS = 60.0
 NEVER_GIVE_UP = sys.maxsize
 """livekit-server may be away for as long as it likes: live calls do not need the worker's connection to it."""
 
+HEAPS = "2"
+"""Heaps of each job process, at most. glibc gives each of its many threads one, which costs each call 1 MB."""
+
 JOB_PROCESS = "job_proc"
 """What livekit-agents names its job processes."""
 
@@ -50,6 +53,7 @@ def main() -> None:
     if not livekit.configured:
         raise SystemExit("LIVEKIT_URL is not set: the worker answers calls on a LiveKit server.")
     settings = read_worker_environment()
+    os.environ.setdefault("MALLOC_ARENA_MAX", HEAPS)
     if not has_tables():
         raise SystemExit(
             "The database has no tables of this system: is DATABASE_URL right, and was “python manage.py migrate” run?"

@@ -24,6 +24,7 @@ from agent_worker.keypad import KeypadListener
 from agent_worker.lines.base import KeyPress, Line
 from agent_worker.plans import plan_behind
 from agent_worker.prompts import Prompts
+from agent_worker.providers import SpeechEnvironment, read_speech_environment
 from agent_worker.recording import CallRecording
 from agent_worker.records import writer
 from agent_worker.resuming import ResumedFlow, ResumeOrder
@@ -75,12 +76,13 @@ class Desk:
             self._preloads[loaded.version_id] = asyncio.create_task(self.prompts.preload(loaded.plan))
 
 
-def make_desk() -> Desk:
+def make_desk(environment: SpeechEnvironment | None = None) -> Desk:
     """The desk of this process, from the environment. Call it on the event loop that the calls run on."""
+    environment = environment or read_speech_environment()
     desk = Desk(
-        prompts=prompt_store(settings.DATA_DIR / "prompts"),
+        prompts=prompt_store(settings.DATA_DIR / "prompts", environment),
         writer=writer(),
-        speech=build_speech(),
+        speech=build_speech(environment),
         recordings=waiting_folder() if settings.RECORDING else None,
     )
     # What is loaded by now stays: looking through it for garbage would hold up every caller for 0.1 s or more.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -33,18 +34,31 @@ from agent_worker.checking import check_order, make_check  # noqa: E402
 from agent_worker.database import open_connection  # noqa: E402
 from agent_worker.echo import answer_check  # noqa: E402
 from agent_worker.lines.livekit_room import RoomLine  # noqa: E402
+from agent_worker.lines.native_log import silence_native_log  # noqa: E402
 from agent_worker.lines.room_audio import start_webrtc  # noqa: E402
 from agent_worker.load import BUSY  # noqa: E402
+from agent_worker.providers import read_speech_environment  # noqa: E402
 from agent_worker.resuming import resume_order  # noqa: E402
 from agent_worker.speech import load_plugins  # noqa: E402
 from agent_worker.voices import offline_voice  # noqa: E402
+from phone.data import load_all  # noqa: E402
 
 log = logging.getLogger(__name__)
 
 SAY_GOODBYE = signal.SIGUSR2
 """The worker sends it to each job process when live calls must end now."""
 
-load_plugins()
+SPEECH = read_speech_environment()
+load_plugins(SPEECH)
+# What a call would load by itself otherwise, while its caller waits.
+for module in (
+    "babel.numbers",
+    "django.db.models.sql.compiler",
+    "livekit.agents.llm.async_toolset",
+    "livekit.agents.voice.report",
+):
+    importlib.import_module(module)
+load_all()
 # This machine's voice is loaded once, before the fork: 7 ms less until the first prompt, and its data shared.
 offline_voice()
 # So are the certificates that are trusted, which otherwise each call reads when it closes its room.
@@ -60,6 +74,7 @@ def prepare(process: JobProcess) -> None:
         if isinstance(handler, LogQueueHandler):
             root.removeHandler(handler)
     open_connection()
+    silence_native_log()
     process.userdata["webrtc"] = start_webrtc()
 
 
@@ -75,7 +90,7 @@ async def answer_room(ctx: JobContext) -> None:
 
 
 async def _answer_call(ctx: JobContext) -> None:
-    desk = make_desk()
+    desk = make_desk(SPEECH)
     asyncio.get_running_loop().add_signal_handler(SAY_GOODBYE, desk.end_calls)
     order = resume_order(ctx.job.metadata)
     line = await RoomLine.join(ctx, epoch=order.epoch if order else 1)

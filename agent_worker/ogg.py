@@ -22,6 +22,9 @@ BITS_PER_SECOND = 48_000
 EFFORT = "0"
 """Of 0 to 10, for the encoder: the least it can do is plenty for speech, and each call costs as little as can be."""
 
+APPLICATION = "audio"
+"""For the encoder: it then makes no model of a voice (SILK), which is two thirds of the work."""
+
 PAGE_MICROSECONDS = "500000"
 """After so much sound a page is complete; the one before it has gone to the disk by then."""
 
@@ -44,7 +47,7 @@ class OggWriter:
             "libopus",
             rate=RATE,
             layout="stereo",
-            options={"application": "voip", "compression_level": EFFORT},
+            options={"application": APPLICATION, "compression_level": EFFORT},
         )
         self._stream.bit_rate = BITS_PER_SECOND
         self._written = 0

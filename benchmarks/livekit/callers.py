@@ -1,19 +1,7 @@
-"""Callers of a livekit-server, in a process of their own: `python -m benchmarks.livekit.callers BEGINNINGS < orders`.
+"""Callers of a livekit-server, several in one process: `Crowd`, which lives in a process of its own.
 
-Where to call is in LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET; `BEGINNINGS` is a file of `hearing.keep`.
-Each caller is a SIP-kind participant with a microphone that is never quiet. Each line of the input is one order as
-JSON, each line of the output its result; times in seconds. A caller who hears nothing in time has no sample.
-
-| order | result |
-|---|---|
-| `{"do": "dial", "callers": 10}` | `first_prompt`: the moment before joining the room → first audible frame, of each |
-| `{"do": "dial_in_turn", "calls": 20}` | `first_prompt`: of one caller after the other |
-| `{"do": "agree"}` | nothing: each has heard the consent question to its end, and is at the menu |
-| `{"do": "press", "keys": 30}` | each of them: `next_prompt`: key → the next prompt's first audible frame |
-| `{"do": "dial_stock", "callers": 4}`, `{"do": "press_stock", "keys": 5}` | the same with the stock task |
-| `{"do": "hold", "callers": 5}` | `answered`: so many more callers, who only ask for the menu now and then |
-| `{"do": "cpu"}` | `cpu`: seconds of CPU that this process has used |
-| `{"do": "hang_up"}` | nothing: all are gone |
+Each caller is a SIP-kind participant with a microphone that is never quiet. A caller who hears nothing in time has no
+sample.
 """
 
 from __future__ import annotations
@@ -21,15 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import json
-import os
 import random
-import sys
 import time
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from livekit import rtc
 
@@ -132,59 +116,68 @@ class Caller:
 
 
 class Crowd:
-    """All the callers."""
+    """All callers of one process. Times are in seconds. `beginnings` is a file of `hearing.keep`."""
 
-    def __init__(self, server: Server, beginnings: dict[str, Samples]) -> None:
-        self._beginnings = beginnings
+    def __init__(self, server: Server, beginnings: Path) -> None:
+        # The callers' own pauses are not the product's.
+        gc.disable()
+        self._beginnings = kept(beginnings)
         self._clinic = Telephones(server)
         self._stock = Telephones(server, agent=STOCK_AGENT)
         self._callers: list[Caller] = []
         self._holding: list[asyncio.Task[None]] = []
 
-    async def obey(self, order: dict[str, Any]) -> dict[str, Any]:
-        match order:
-            case {"do": "dial", "callers": count}:
-                return {"first_prompt": await self._dial(self._clinic, count)}
-            case {"do": "dial_stock", "callers": count}:
-                return {"first_prompt": await self._dial(self._stock, count)}
-            case {"do": "dial_in_turn", "calls": count}:
-                return {"first_prompt": await self._dial_in_turn(count)}
-            case {"do": "agree"}:
-                await asyncio.gather(*(caller.agree() for caller in self._callers))
-                return {}
-            case {"do": "press", "keys": keys}:
-                samples = await asyncio.gather(*(caller.press(keys) for caller in self._callers))
-                return {"next_prompt": list(chain.from_iterable(samples))}
-            case {"do": "press_stock", "keys": keys}:
-                samples = await asyncio.gather(*(caller.press_stock(keys) for caller in self._callers))
-                return {"next_prompt": list(chain.from_iterable(samples))}
-            case {"do": "hold", "callers": count}:
-                return {"answered": sum([await self._hold() for _ in range(count)])}
-            case {"do": "cpu"}:
-                return {"cpu": time.process_time()}
-            case {"do": "hang_up"}:
-                for holding in self._holding:
-                    holding.cancel()
-                await asyncio.gather(self._clinic.hang_up_all(), self._stock.hang_up_all())
-                self._callers, self._holding = [], []
-                return {}
-            case _:
-                raise ValueError(f"no order: {order}")
+    async def dial(self, count: int) -> list[float]:
+        """So many call at once: from the moment before joining the room to the first audible frame, of each."""
+        return await self._dial(self._clinic, count)
 
-    async def _dial(self, telephones: Telephones, count: int) -> list[float]:
-        callers = [Caller(telephones, self._beginnings) for _ in range(count)]
-        self._callers += callers
-        heard = await asyncio.gather(*(caller.dial() for caller in callers))
-        return [seconds for seconds in heard if seconds is not None]
+    async def dial_stock(self, count: int) -> list[float]:
+        """The same with the stock task."""
+        return await self._dial(self._stock, count)
 
-    async def _dial_in_turn(self, calls: int) -> list[float]:
-        """Each call ends before the next one begins."""
+    async def dial_in_turn(self, calls: int) -> list[float]:
+        """The same as `dial`, of one caller after the other: each call ends before the next one begins."""
         heard = []
         for _ in range(calls):
             caller = Caller(self._clinic, self._beginnings)
             heard.append(await caller.dial())
             await caller.hang_up()
             await asyncio.sleep(random.uniform(*CALLS_AFTER_SECONDS))
+        return [seconds for seconds in heard if seconds is not None]
+
+    async def agree(self) -> None:
+        """Each hears the consent question to its end, and is at the menu then."""
+        await asyncio.gather(*(caller.agree() for caller in self._callers))
+
+    async def press(self, keys: int) -> list[float]:
+        """Each presses so many keys: from the key to the next prompt's first audible frame, of each key."""
+        samples = await asyncio.gather(*(caller.press(keys) for caller in self._callers))
+        return list(chain.from_iterable(samples))
+
+    async def press_stock(self, keys: int) -> list[float]:
+        """The same with the stock task."""
+        samples = await asyncio.gather(*(caller.press_stock(keys) for caller in self._callers))
+        return list(chain.from_iterable(samples))
+
+    async def hold(self, count: int) -> int:
+        """So many more callers, one after the other, who only ask for the menu now and then. How many are answered."""
+        return sum([await self._hold() for _ in range(count)])
+
+    async def cpu(self) -> float:
+        """The CPU that this process has used."""
+        return time.process_time()
+
+    async def hang_up(self) -> None:
+        """End all calls."""
+        for holding in self._holding:
+            holding.cancel()
+        await asyncio.gather(self._clinic.hang_up_all(), self._stock.hang_up_all())
+        self._callers, self._holding = [], []
+
+    async def _dial(self, telephones: Telephones, count: int) -> list[float]:
+        callers = [Caller(telephones, self._beginnings) for _ in range(count)]
+        self._callers += callers
+        heard = await asyncio.gather(*(caller.dial() for caller in callers))
         return [seconds for seconds in heard if seconds is not None]
 
     async def _hold(self) -> bool:
@@ -207,18 +200,3 @@ async def keep_the_line(telephone: Telephone) -> None:
 
 def some_number() -> str:
     return f"+1212555{random.randrange(10_000):04d}"
-
-
-async def main(beginnings: Path) -> None:
-    server = Server(
-        os.environ["LIVEKIT_URL"], os.environ["LIVEKIT_API_KEY"], os.environ["LIVEKIT_API_SECRET"]
-    )
-    crowd = Crowd(server, kept(beginnings))
-    while line := await asyncio.to_thread(sys.stdin.readline):
-        print(json.dumps(await crowd.obey(json.loads(line))), flush=True)
-
-
-if __name__ == "__main__":
-    # The callers' own pauses are not the product's.
-    gc.disable()
-    asyncio.run(main(Path(sys.argv[1])))

@@ -30,8 +30,8 @@ SETTLED_SECONDS = 0.05
 match is certain."""
 
 LIKE = 0.65
-LOOK_EVERY = 0.05
-TOGETHER = 2
+LOOK_EVERY = 0.1
+TOGETHER = 10
 """Frames that are fetched at once, which saves the callers' process work. Their times are reckoned from the last."""
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,10 @@ import psutil
 from agent_worker import pcm
 from agent_worker.speech import prompt_store
 from benchmarks.livekit import hearing
-from benchmarks.livekit.callers import NUMBER
+from benchmarks.livekit.callers import NUMBER, Crowd, Server
 from phone import wording
 from phone.publishing import live_plan
+from tests.e2e.elsewhere import Elsewhere
 from tests.e2e.servers import LIVEKIT, REDIS, LiveKitServer, Process, Redis
 from tests.e2e.workers import ROOT, Worker, product_environment
 
@@ -61,52 +62,13 @@ class Usage:
         )
 
 
-class Callers:
-    """A process of callers."""
-
-    def __init__(self, beginnings: Path, environment: Mapping[str, str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.livekit.callers", str(beginnings)],
-            cwd=ROOT,
-            env=os.environ | environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def begin(self, **what: Any) -> None:
-        """Have them do something."""
-        assert self._process.stdin is not None
-        print(json.dumps(what), file=self._process.stdin, flush=True)
-
-    def result(self) -> dict[str, Any]:
-        """What they measured, once they have done it. Raises RuntimeError when they are gone."""
-        assert self._process.stdout is not None
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise RuntimeError("the callers' process ended")
-        result: dict[str, Any] = json.loads(answer)
-        return result
-
-    def order(self, **what: Any) -> dict[str, Any]:
-        """Both."""
-        self.begin(**what)
-        return self.result()
-
-    def stop(self) -> None:
-        """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=10)
-
-
 class Stage:
     """Everything that runs during a measurement."""
 
     def __init__(self, folder: Path, *, recording: bool) -> None:
         self._folder = folder
         self._recording = recording
-        self._started: list[Process | Callers] = []
+        self._started: list[Process | Elsewhere] = []
 
     def start(self) -> None:
         """Render the demo clinic's prompts, and start servers, worker and callers."""
@@ -120,8 +82,9 @@ class Stage:
         self._worker = psutil.Process(worker.popen.pid)
         self._server = psutil.Process(self.livekit.popen.pid)
         # Several processes, so that none of those who listen closely is held up by the others.
-        self._callers = [self._add(Callers(beginnings, self.livekit.environment)) for _ in range(EARS)]
-        self._others = self._add(Callers(beginnings, self.livekit.environment))
+        server = Server(self.livekit.url, self.livekit.key, self.livekit.secret)
+        self._callers = [self._add(Elsewhere(Crowd, server, beginnings)) for _ in range(EARS)]
+        self._others = self._add(Elsewhere(Crowd, server, beginnings))
         self.settle()
 
     @contextlib.contextmanager
@@ -156,19 +119,14 @@ class Stage:
 
     def dial_among(self, calls: int) -> list[float]:
         """Have so many more callers call, one after the other, while the others press keys. Returns as `dial`."""
-        for process in self._callers:
-            process.begin(do="press", keys=calls * KEYS_PER_CALL)
-        samples: list[float] = self._others.order(do="dial_in_turn", calls=calls)["first_prompt"]
-        for process in self._callers:
-            process.result()
+        pressing = [process.call("press", calls * KEYS_PER_CALL) for process in self._callers]
+        samples: list[float] = self._others.call("dial_in_turn", calls).result()
+        together(pressing)
         return samples
 
     def agree(self) -> None:
         """Have each of them hear the consent question to its end, and say yes."""
-        for process in self._callers:
-            process.begin(do="agree")
-        for process in self._callers:
-            process.result()
+        together([process.call("agree") for process in self._callers])
 
     def recordings(self) -> int:
         """How many recordings of calls there are."""
@@ -184,12 +142,12 @@ class Stage:
 
     def hold(self, callers: int) -> None:
         """Have so many more callers call and stay."""
-        self._others.order(do="hold", callers=callers)
+        self._others.call("hold", callers).result()
 
     def hang_up(self) -> None:
         """End all calls; returns when the worker is ready for the next ones."""
         for process in (*self._callers, self._others):
-            process.order(do="hang_up")
+            process.call("hang_up").result()
         self.settle()
 
     def usage(self) -> Usage:
@@ -197,7 +155,7 @@ class Stage:
         return Usage(
             worker=sum(cpu_of(process) for process in self._family()),
             server=cpu_of(self._server),
-            callers=sum(process.order(do="cpu")["cpu"] for process in (*self._callers, self._others)),
+            callers=sum(process.call("cpu").result() for process in (*self._callers, self._others)),
         )
 
     def measured(self, act: Callable[[], Any]) -> tuple[Any, Usage]:
@@ -225,14 +183,13 @@ class Stage:
                 return
 
     def _dial(self, how: str, callers: int) -> list[float]:
-        for place, process in enumerate(self._callers):
-            process.begin(do=how, callers=len(range(place, callers, EARS)))
-        return [seconds for process in self._callers for seconds in process.result()["first_prompt"]]
+        shares = [len(range(place, callers, EARS)) for place in range(EARS)]
+        return together(
+            [process.call(how, share) for process, share in zip(self._callers, shares, strict=True)]
+        )
 
     def _press(self, how: str, keys: int) -> list[float]:
-        for process in self._callers:
-            process.begin(do=how, keys=keys)
-        return [seconds for process in self._callers for seconds in process.result()["next_prompt"]]
+        return together([process.call(how, keys) for process in self._callers])
 
     def _family(self) -> list[psutil.Process]:
         return [self._worker, *self._worker.children(recursive=True)]
@@ -261,6 +218,11 @@ class Stage:
             sounds[f"stock {turn}"] = sound
             (self._folder / f"stock-{turn}.pcm").write_bytes(sound)
         return {name: hearing.beginning(sound, pcm.SAMPLE_RATE) for name, sound in sounds.items()}
+
+
+def together(samples: Iterable[Future[list[float] | None]]) -> list[float]:
+    """All samples, once they are there."""
+    return list(chain.from_iterable(each.result() or () for each in samples))
 
 
 def cpu_of(process: psutil.Process) -> float:

@@ -25,6 +25,7 @@ from phone.models import Call
 from phone.plan import PhonePlan
 from phone.publishing import live_plan
 from phone.wording import Utterance, menu_prompt, say
+from tests.e2e.crowd import Crowd
 from tests.e2e.servers import LIVEKIT, REDIS, LiveKitServer, Redis
 from tests.e2e.telephone import BEGINNING, Loudness, Telephone, Telephones, loudness
 from tests.e2e.workers import Worker
@@ -186,6 +187,14 @@ async def telephones_apart(apart: Apart) -> AsyncIterator[Telephones]:
     telephones = Telephones(apart.livekit)
     yield telephones
     await telephones.hang_up_all()
+
+
+@pytest_asyncio.fixture
+async def crowd(apart: Apart) -> AsyncIterator[Crowd]:
+    crowd = Crowd(apart.livekit)
+    yield crowd
+    await crowd.hang_up_all()
+    crowd.stop()
 
 
 async def at_the_menu(voice: Voice, telephones: Telephones, *, caller: str = CALLER) -> Telephone:

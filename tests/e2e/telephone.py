@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from livekit import api, rtc
 
+from agent_worker.lines.native_log import silence_native_log
 from agent_worker.lines.room_audio import BITRATE, SOURCE_RESTS_SECONDS
 from phone.livekit_settings import AGENT_NAME
 
@@ -325,6 +326,8 @@ class Telephones:
     """Makes calls to the clinic as livekit-sip would bring them in."""
 
     def __init__(self, server: Server, *, agent: str = AGENT_NAME) -> None:
+        # Not the telephones' business, and not their process's work.
+        silence_native_log()
         self._server = server
         self._agent = agent
         self._calling: list[Telephone] = []

@@ -144,8 +144,11 @@ def early_answers_count() -> None:
     settings.save()
 
 
-def kept_after_the_yes(call: Call, consent: ConsentRecord, answered: Answered) -> float:
-    """Check what there is of a caller who agreed; the seconds from the answer to the first sample."""
+def kept_after_the_yes(call: Call, consent: ConsentRecord, answered: Answered) -> tuple[float, float]:
+    """Check what there is of a caller who agreed.
+
+    Returns the seconds from the answer to the first sample, and from there to the caller's first sound.
+    """
     recording = call.recordings.get()
     assert answered.at is not None and recording.ended_at is not None
     assert answered.at < consent.answered_at < recording.started_at
@@ -163,10 +166,16 @@ def kept_after_the_yes(call: Call, consent: ConsentRecord, answered: Answered) -
     assert first > answer
     caller = caller_side(sound)
     assert caller.size / RATE < (answered.hung_up_at - answered.at).total_seconds() + 0.5
-    assert amplitudes(caller, BEFORE_HERTZ).max() < FOUND, (answered, consent.asked_at)
-    assert seconds_of(caller, RATE, AFTER_HERTZ) > 0, "The caller spoke on, and is not heard."
+    before, after = (amplitudes(caller, hertz) for hertz in (BEFORE_HERTZ, AFTER_HERTZ))
+    strongest = int(before.argmax())
+    assert before.max() < FOUND, (
+        f"{strongest * LISTENS_SECONDS:.2f} s after the first sample there is what was said before the answer: "
+        f"{before[strongest - 2 : strongest + 3].round()} beside {after[strongest - 2 : strongest + 3].round()}."
+    )
+    assert (after > FOUND).any(), "The caller spoke on, and is not heard."
     assert words_of(call) == [{"text": WORDS}]
-    return (first - answer).total_seconds()
+    heard_after = float((after > FOUND).argmax()) * LISTENS_SECONDS
+    return (first - answer).total_seconds(), heard_after
 
 
 def all_stored() -> bool | None:
@@ -203,7 +212,7 @@ async def test_whenever_callers_answer_nothing_from_before_is_kept_and_nothing_a
 
     def check() -> None:
         decisions: Counter[str] = Counter()
-        while_asked, waits = 0, []
+        while_asked, waits, silences = 0, [], []
         for answered in made:
             call = Call.objects.get(caller_number=answered.number)
             consent = call.consents.get()
@@ -211,7 +220,9 @@ async def test_whenever_callers_answer_nothing_from_before_is_kept_and_nothing_a
             if answered.key:
                 while_asked += not consent.heard_to_end
             if consent.decision == ConsentRecord.Decision.GIVEN:
-                waits.append(kept_after_the_yes(call, consent, answered))
+                kept = kept_after_the_yes(call, consent, answered)
+                waits.append(kept[0])
+                silences.append(kept[1])
             else:
                 assert not call.recordings.exists()
                 assert words_of(call) == [{}]
@@ -219,11 +230,12 @@ async def test_whenever_callers_answer_nothing_from_before_is_kept_and_nothing_a
             {"1": "given", "2": "refused", "": "no_answer"}[key]: count
             for key, count in Counter(answered.key for answered in made).items()
         }
-        kept = [data / "media" / recording.file for recording in Recording.objects.all()]
-        assert files_in(data) - there_already == set(kept) and len(kept) == decisions["given"]
+        files = [data / "media" / recording.file for recording in Recording.objects.all()]
+        assert files_in(data) - there_already == set(files) and len(files) == decisions["given"]
         print(
             f"{CALLS} calls: {dict(decisions)}, {while_asked} answered before the question was over; "
-            f"first sample {min(waits) * 1000:.1f} to {max(waits) * 1000:.1f} ms after the answer; "
+            f"first sample {min(waits) * 1000:.1f} to {max(waits) * 1000:.1f} ms after the answer, "
+            f"the caller's first sound {min(silences):.2f} to {max(silences):.2f} s after that; "
             f"the worker heard {sum(bool(seconds) for seconds in recogniser.before.values())} of them before"
         )
 

@@ -12,12 +12,10 @@ from http import HTTPStatus
 import pytest
 
 from phone.models import Call
-from tests.e2e.conftest import NUMBER, Apart, Voice, calls_on_record, in_database, until
-from tests.e2e.telephone import Telephone, Telephones
+from tests.e2e.conftest import CALLER, NUMBER, Apart, Voice, calls_on_record, in_database, until
+from tests.e2e.crowd import Crowd, DistantTelephone
+from tests.e2e.telephone import BEGINNING, Telephone, Telephones
 from tests.e2e.workers import Worker
-
-AT_ONCE = 5
-"""Calls that begin in the same moment."""
 
 
 async def ready(*workers: Worker) -> None:
@@ -26,16 +24,10 @@ async def ready(*workers: Worker) -> None:
 
 async def some_calls(telephones: Telephones, count: int) -> list[Telephone]:
     """Callers who all hear the clinic."""
-    callers: list[Telephone] = []
-    for first in range(0, count, AT_ONCE):
-        some = await asyncio.gather(
-            *(
-                telephones.dial(NUMBER, caller=f"+155512301{number:02}", hums=False)
-                for number in range(first, min(first + AT_ONCE, count))
-            )
-        )
-        await asyncio.gather(*(caller.hears_voice(within=30) for caller in some))
-        callers += some
+    callers = await asyncio.gather(
+        *(telephones.dial(NUMBER, caller=f"+155512301{number:02}") for number in range(count))
+    )
+    await asyncio.gather(*(caller.hears_voice(within=30) for caller in callers))
     return callers
 
 
@@ -44,35 +36,49 @@ async def ended(worker: Worker) -> int:
 
 
 @pytest.mark.crowd
-async def test_of_twenty_callers_at_once_each_gets_one_of_ten_lines_or_hears_that_all_are_busy(
-    voice: Voice, apart: Apart, telephones_apart: Telephones
+async def test_of_twenty_callers_at_once_ten_get_a_line_and_ten_are_told_that_all_are_busy(
+    voice: Voice, apart: Apart, crowd: Crowd
 ) -> None:
     await ready(apart.start(WORKER_CALLS=10))
-    sentences = {"the clinic": await voice.saying("emergency"), "busy": await voice.saying("busy")}
 
-    async def call(number: int) -> tuple[str, Telephone]:
+    async def call(number: int) -> DistantTelephone:
         # All of them within two seconds.
         await asyncio.sleep(number / 10)
-        caller = await telephones_apart.dial(NUMBER, caller=f"+155512302{number:02}", hums=False)
-        return await caller.hears_one_of(sentences, within=30), caller
+        caller = await crowd.dial(NUMBER, caller=f"+155512302{number:02}", hums=False)
+        await caller.hears_voice(1.0, within=30)
+        return caller
 
-    calls = await asyncio.gather(*(call(number) for number in range(20)))
-    assert Counter(heard for heard, _ in calls) == {"the clinic": 10, "busy": 10}
-    await asyncio.gather(*(caller.hears_the_line_close() for heard, caller in calls if heard == "busy"))
-    await asyncio.gather(*(caller.hang_up() for _, caller in calls))
-    outcomes = Counter(call.outcome for call in await calls_on_record(20))
-    assert outcomes == {"busy": 10, "caller_hung_up": 10}
-    next_one = await telephones_apart.dial(NUMBER)
-    await next_one.hears(sentences["the clinic"])
+    callers = await asyncio.gather(*(call(number) for number in range(20)))
+    told = {str(call.caller_number) for call in await calls_on_record(10)}
+    turned_away = [caller for caller in callers if caller.number in told]
+    await asyncio.gather(*(caller.hears_the_line_close() for caller in turned_away))
+    through = [caller for caller in callers if caller.number not in told]
+    for caller in through:
+        await caller.begin()
+        await caller.press("1")
+    menu = (await voice.menu())[:BEGINNING]
+    await asyncio.gather(*(caller.hears(menu, within=30) for caller in through))
+
+    one_more = await crowd.dial(NUMBER, caller=CALLER)
+    await one_more.hears(await voice.saying("busy"), within=15)
+    await one_more.hears_the_line_close()
+    await asyncio.gather(*(caller.hang_up() for caller in through))
+    outcomes = Counter(call.outcome for call in await calls_on_record(21))
+    assert outcomes == {"busy": 11, "caller_hung_up": 10}
+    next_one = await crowd.dial(NUMBER, caller=CALLER)
+    await next_one.hears(await voice.saying("emergency"), within=15)
 
 
 @pytest.mark.crowd
 async def test_two_workers_share_twenty_calls_and_stop_without_dropping_one(
-    voice: Voice, apart: Apart, telephones_apart: Telephones
+    voice: Voice, apart: Apart, crowd: Crowd
 ) -> None:
     first, second = workers = [apart.start(WORKER_WARM=2) for _ in range(2)]
     await ready(*workers)
-    callers = await some_calls(telephones_apart, 20)
+    callers = await asyncio.gather(
+        *(crowd.dial(NUMBER, caller=f"+155512301{number:02}") for number in range(20))
+    )
+    await asyncio.gather(*(caller.hears_voice(within=30) for caller in callers))
     answered = [int(worker.state()["active_jobs"]) for worker in workers]
     assert sum(answered) == 20
     assert min(answered) >= 1
@@ -81,13 +87,13 @@ async def test_two_workers_share_twenty_calls_and_stop_without_dropping_one(
         # As a terminal's Ctrl-C and some supervisors do: to the whole process group.
         os.killpg(worker.popen.pid, signal.SIGTERM)
         await asyncio.to_thread(worker.wait_until, partial(says, worker, "Stopping"))
-    late = await telephones_apart.dial(NUMBER)
+    late = await crowd.dial(NUMBER, caller=CALLER)
     for caller in callers:
-        caller.begin()
+        await caller.begin()
         await caller.press("11")
     question = await voice.saying("id_question")
     await asyncio.gather(*(caller.hears(question, within=30) for caller in callers))
-    assert not late.answered.is_set()
+    assert not await late.answered()
     await asyncio.gather(*(caller.hang_up() for caller in callers))
     assert await ended(first) == await ended(second) == 0
     calls = await calls_on_record(20)
