@@ -22,6 +22,10 @@ for a message. Too high, and worse: what somebody said softly is lost."""
 SOMETHING_SAID_SECONDS = 0.5
 """Less of a voice than this is a click or a breath, and no message."""
 
+AFTER_THE_TONE_SECONDS = 0.25
+"""What comes so soon was said before the tone ended. Less than for a call's recording: people begin at once, and the
+caller's sound, which nobody received until now, has not been held up."""
+
 
 class MessageRecorder:
     """Records a caller from its making to `end()`, to `<folder>/<id>.ogg`. A `lines.base.Ear`."""
@@ -38,7 +42,9 @@ class MessageRecorder:
         self._line = line
         self._loop = asyncio.get_running_loop()
         self._last_voice = self._loop.time()
-        self._recorder = Recorder(self.path, after=after, broken=self.broken.set)
+        self._recorder = Recorder(
+            self.path, after=after, on_its_way=AFTER_THE_TONE_SECONDS, broken=self.broken.set
+        )
         line.record(self)
 
     @property

@@ -26,9 +26,10 @@ BEHIND_SECONDS = 0.6
 """Sound is written so long after it was heard. Until then a key can cut what was handed out ahead, and a key's tone,
 which can arrive before the key does, can still be left out."""
 
-ON_ITS_WAY_SECONDS = 0.25
-"""What the caller said reaches us so much later, about. For so long after its beginning the caller's side is silent:
-what comes then was said before."""
+ON_ITS_WAY_SECONDS = 0.5
+"""What the caller said reaches us so much later at most: a process that stood still for a moment has it in a buffer,
+which gets shorter only slowly. For so long after its beginning the caller's side is silent: what comes then may have
+been said before."""
 
 STILL_SOUNDS_SECONDS = 1.0
 """A tone, or a word, ends so long after its question at most."""
@@ -151,12 +152,21 @@ class Arrivals:
 class Recorder:
     """Records one call to one file, from `after` seconds after its making to `stop()`. A `lines.base.Ear`.
 
-    `broken` is called once if the disk refuses; the recording has ended then.
+    What comes from the caller in the first `on_its_way` seconds counts as said before. `broken` is called once if the
+    disk refuses; the recording has ended then.
     """
 
-    def __init__(self, path: Path, *, after: float = 0.0, broken: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        after: float = 0.0,
+        on_its_way: float = ON_ITS_WAY_SECONDS,
+        broken: Callable[[], None] = lambda: None,
+    ) -> None:
         self.path = path
         self.failed = False
+        self._on_its_way = on_its_way
         self._broken = broken
         self._loop = asyncio.get_running_loop()
         self._zero = self._loop.time() + after
@@ -188,11 +198,7 @@ class Recorder:
         place = self._arrivals.place(round(now * RATE), samples.size)
         if place.earlier:
             self._caller.move(place.since, place.earlier)
-        if (
-            self._end is None
-            and now - samples.size / RATE >= ON_ITS_WAY_SECONDS
-            and not self._is_private(now)
-        ):
+        if self._end is None and now - samples.size / RATE >= self._on_its_way and not self._is_private(now):
             self._caller.put(place.at, samples)
 
     def clinic_says(self, pcm: bytes, at: float) -> None:
@@ -282,7 +288,7 @@ class Recorder:
         now = self._seconds()
         if self._asking_privately:
             self._keep_private(now, now)
-        self._caller.silence(0, round(ON_ITS_WAY_SECONDS * RATE))
+        self._caller.silence(0, round(self._on_its_way * RATE))
         for start, stop in self._private:
             self._caller.silence(round(start * RATE), round(stop * RATE))
         if self._secrets:

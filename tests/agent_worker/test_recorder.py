@@ -116,7 +116,7 @@ def test_a_clock_that_goes_wrong_moves_nothing_for_long(tmp_path: Path, each_sec
         assert heard.caller_heard(at + SPEAKS + WITHIN, at + 1 - WITHIN) == 0, second
 
 
-@pytest.mark.parametrize("late", [0.0, 0.1, 0.19])
+@pytest.mark.parametrize("late", [0.0, 0.1, 0.19, 0.44])
 def test_what_was_said_before_the_beginning_and_comes_after_it_is_left_out(
     tmp_path: Path, late: float
 ) -> None:
@@ -168,6 +168,6 @@ def test_what_was_held_up_while_it_was_private_stays_unheard(tmp_path: Path) -> 
 
     run_simulated(record)
     heard = listen_to(tmp_path / "a.ogg")
-    assert heard.caller_heard(0.4, 1.5) > 1.0
+    assert heard.caller_heard(0.6, 1.5) > 0.8
     assert heard.caller_heard(1.6, 4.0) == 0
     assert heard.caller_heard(4.1, 5.9) > 1.7
