@@ -80,6 +80,8 @@ def make_server(livekit: LiveKitEnvironment, settings: WorkerEnvironment) -> Age
         initialize_process_timeout=STARTS_SECONDS,
         load_threshold=math.inf,
         max_retry=NEVER_GIVE_UP,
+        # It would walk through the page tables of each process every few seconds, which costs more than it tells.
+        job_memory_warn_mb=0,
         multiprocessing_context="forkserver",
         preload_modules=["agent_worker.forkserver", "agent_worker.entrypoint"],
         setup_fnc=prepare,
