@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import redis
 
-from phone.worker_signs import SIGNS_EVERY, worker_is_ready
+from phone.signs import SIGNS_EVERY, WORKER_READY
 
 LOOK_SECONDS = 0.5
 """How often to look whether a worker that took no calls takes some now."""
@@ -22,5 +22,5 @@ async def give_signs_of_life(takes_calls: Callable[[], bool]) -> None:
             continue
         # Redis may be away; the page says so by itself.
         with contextlib.suppress(redis.RedisError):
-            await asyncio.to_thread(worker_is_ready)
+            await asyncio.to_thread(WORKER_READY.give)
         await asyncio.sleep(SIGNS_EVERY.total_seconds())

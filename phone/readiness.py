@@ -16,28 +16,32 @@ from django.core import checks
 from django.core.mail import get_connection
 from django.db import connection
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.formats import date_format
 
 from clinic import crypto
 from clinic.models import Clinic
-from clinic.tasks import last_sign_of_life
+from clinic.signs_of_life import SignOfLife
+from clinic.tasks import BACKGROUND_WORK
 from phone.keys_heard import TELEPHONE_KEYS, alert_about, finished_calls, keys_heard, lines_without_keys
 from phone.line_checks import alert_about_check, last_check, why_not
 from phone.line_sync import LinesAtServer, lines_at_server
 from phone.lines import LineState
 from phone.livekit_api import LiveKitError
-from phone.metrics import counted
-from phone.models import Confirmation, LineCheck, PhoneLine
+from phone.models import Call, Confirmation, LineCheck, PhoneLine
 from phone.plan_state import moment_at, plan_state
-from phone.worker_signs import SIGNS_EVERY, last_ready_worker
+from phone.signs import SIGNS_EVERY, WEBHOOK_TAKEN, WORKER_READY
 
 Subject = Confirmation.Subject
 
 ANSWER_SECONDS = 3
 """How long a mail server or Redis may take to answer."""
 
-SIGN_OF_LIFE_EVERY = timedelta(minutes=2)
+BACKGROUND_WORK_EVERY = timedelta(minutes=2)
 """Background work says twice a minute that it is done."""
+
+WEBHOOKS_TAKE = timedelta(minutes=1)
+"""A call's end is told by a webhook within this time."""
 
 WORKER_SIGNS_EVERY = 3 * SIGNS_EVERY
 """A worker may be late, but not that late."""
@@ -127,36 +131,32 @@ def _livekit(now: datetime) -> Iterator[Check]:
 
 
 def _workers(now: datetime) -> Check:
-    title = "A worker is ready for calls"
-    todo = (
-        "Start “python -m agent_worker”, and look into its log. Without one, callers ring until they give up."
+    return _alive(
+        "A worker is ready for calls",
+        WORKER_READY,
+        now - WORKER_SIGNS_EVERY,
+        found="At least one is, and LiveKit can reach it.",
+        todo="Start “python -m agent_worker”, and look into its log. Without one, callers ring until they give up.",
     )
-    try:
-        last = last_ready_worker()
-    except redis.RedisError:
-        return Check(title, ready=False, found="Without Redis nobody knows.", todo="Put Redis right first.")
-    if last is None:
-        return Check(title, ready=False, found="None has said so within a day.", todo=todo)
-    ago = now - last
-    if ago > WORKER_SIGNS_EVERY:
-        found = f"The last one said so {int(ago.total_seconds() // 60)} minutes ago."
-        return Check(title, ready=False, found=found, todo=todo)
-    return Check(title, ready=True, found="At least one is, and LiveKit can reach it.")
 
 
 def _webhooks() -> Check:
     title = "LiveKit's webhooks arrive"
-    try:
-        arrived = counted("webhooks_taken")
-    except redis.RedisError:
-        return Check(title, ready=False, found="Without Redis nobody knows.", todo="Put Redis right first.")
-    if arrived:
-        return Check(title, ready=True, found="They do, and are signed with our key.")
     todo = (
         "Call once, and load this page again. If it stays red: the webhook's address in livekit-server's "
         "configuration should lead here, its name or address should be one of CLINIC_ALLOWED_HOSTS, and its key ours."
     )
-    return Check(title, ready=False, found="None has come yet.", todo=todo)
+    try:
+        last = WEBHOOK_TAKEN.last()
+    except redis.RedisError:
+        return _unknown(title)
+    if last is None:
+        return Check(title, ready=False, found="None has come yet.", todo=todo)
+    # The end of each call in a room is told by one.
+    untold = Call.objects.exclude(room="").filter(ended_at__gt=last + WEBHOOKS_TAKE)
+    if untold.exists():
+        return Check(title, ready=False, found="None has come since the last calls ended.", todo=todo)
+    return Check(title, ready=True, found="They do, and are signed with our key.")
 
 
 def _trunks(server: LinesAtServer) -> Check:
@@ -218,7 +218,9 @@ def _line_check(line: PhoneLine, number: str) -> Check:
 
 
 def _keys(line: PhoneLine, number: str) -> Check:
-    heard = keys_heard(line)
+    checked = last_check(line)
+    passed = checked is not None and checked.state == LineCheck.State.PASSED
+    heard = set(TELEPHONE_KEYS) if passed else keys_heard(line)
     missing = [key for key in TELEPHONE_KEYS if key not in heard]
     found = f"Heard: {' '.join(key for key in TELEPHONE_KEYS if key in heard) or 'none'}."
     todo = (
@@ -320,19 +322,31 @@ def _redis() -> Check:
 
 
 def _background_work(now: datetime) -> Check:
-    title = "Background work is done"
-    todo = "Start one “celery -A clinic beat” and at least one “celery -A clinic worker”, and look into their logs."
+    return _alive(
+        "Background work is done",
+        BACKGROUND_WORK,
+        now - BACKGROUND_WORK_EVERY,
+        found="The schedule runs, and a worker does what it asks for.",
+        todo="Start one “celery -A clinic beat” and at least one “celery -A clinic worker”, and look into their logs.",
+    )
+
+
+def _alive(title: str, sign: SignOfLife, since: datetime, *, found: str, todo: str) -> Check:
+    """Green, with what was `found`, where `sign` was given `since` then."""
     try:
-        last = last_sign_of_life()
+        last = sign.last()
     except redis.RedisError:
-        return Check(title, ready=False, found="Without Redis nobody knows.", todo="Put Redis right first.")
+        return _unknown(title)
     if last is None:
         return Check(title, ready=False, found="There was no sign of it within a day.", todo=todo)
-    ago = now - last
-    if ago > SIGN_OF_LIFE_EVERY:
-        found = f"The last sign of it was {int(ago.total_seconds() // 60)} minutes ago."
-        return Check(title, ready=False, found=found, todo=todo)
-    return Check(title, ready=True, found="The schedule runs, and a worker does what it asks for.")
+    if last < since:
+        ago = int((timezone.now() - last).total_seconds() // 60)
+        return Check(title, ready=False, found=f"The last sign of it was {ago} minutes ago.", todo=todo)
+    return Check(title, ready=True, found=found)
+
+
+def _unknown(title: str) -> Check:
+    return Check(title, ready=False, found="Without Redis nobody knows.", todo="Put Redis right first.")
 
 
 # -- What only people know -----------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from phone.models import Call, PhoneLine
 from phone.reconcile import STILL_HEART, undisturbed
 from phone.room_lines import caller_number, is_person, line_of_room
 from phone.services import call_end_failed, call_end_with_person, call_missed
+from phone.signs import WEBHOOK_TAKEN
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ def livekit_webhook(request: HttpRequest) -> HttpResponse:
         count("webhooks_refused")
         return HttpResponse("This is no event that can be read.", status=400)
     count("webhooks_taken")
+    WEBHOOK_TAKEN.give()
     take(event)
     return HttpResponse()
 

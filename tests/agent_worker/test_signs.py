@@ -9,7 +9,8 @@ import pytest
 from django.core.cache import cache
 
 from agent_worker import signs
-from phone.worker_signs import last_ready_worker
+from clinic.signs_of_life import SignOfLife
+from phone.signs import WORKER_READY
 
 
 async def test_a_worker_gives_signs_of_life_from_when_it_takes_calls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,18 +23,18 @@ async def test_a_worker_gives_signs_of_life_from_when_it_takes_calls(monkeypatch
         asked.set()
         return takes_calls
 
-    def worker_is_ready() -> None:
-        real()
-        loop.call_soon_threadsafe(given.set)
+    class Noticed(SignOfLife):
+        def give(self) -> None:
+            super().give()
+            loop.call_soon_threadsafe(given.set)
 
-    real = signs.worker_is_ready
-    monkeypatch.setattr(signs, "worker_is_ready", worker_is_ready)
+    monkeypatch.setattr(signs, "WORKER_READY", Noticed(WORKER_READY.name))
     giving = asyncio.create_task(signs.give_signs_of_life(ask))
     await asked.wait()
-    assert last_ready_worker() is None
+    assert WORKER_READY.last() is None
     takes_calls = True
     await asyncio.wait_for(given.wait(), 5)
-    assert last_ready_worker() is not None
+    assert WORKER_READY.last() is not None
     giving.cancel()
 
 

@@ -28,11 +28,10 @@ from phone.keys_heard import (
     tell_of_lines_without_keys,
 )
 from phone.livekit_api import LiveKitUnreachable
-from phone.metrics import count
-from phone.models import Call, Confirmation, PhoneLine
+from phone.models import Call, Confirmation, LineCheck, PhoneLine
 from phone.publishing import publish
 from phone.readiness import Check, readiness
-from phone.worker_signs import worker_is_ready
+from phone.signs import WEBHOOK_TAKEN, WORKER_READY
 from tests.phone.clinics import a_clinic
 from tests.phone.livekit import FakeLiveKit
 from tests.phone.office import add_event, make_call, make_staff
@@ -103,7 +102,7 @@ class TestTheTelephone:
         self, line: PhoneLine, at_livekit: FakeLiveKit, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         assert "python -m agent_worker" in check("A worker is ready").todo
-        worker_is_ready()
+        WORKER_READY.give()
         assert check("A worker is ready").ready
         monkeypatch.setattr(page, "WORKER_SIGNS_EVERY", timedelta(0))
         assert "0 minutes ago" in check("A worker is ready").found
@@ -111,10 +110,18 @@ class TestTheTelephone:
     def test_webhooks_are_missed_until_the_first_one_comes(
         self, line: PhoneLine, at_livekit: FakeLiveKit
     ) -> None:
-        count("webhooks_refused")
         assert "CLINIC_ALLOWED_HOSTS" in check("LiveKit's webhooks").todo
-        count("webhooks_taken")
+        WEBHOOK_TAKEN.give()
         assert check("LiveKit's webhooks").ready
+
+    def test_webhooks_are_missed_again_when_calls_end_without_one(
+        self, line: PhoneLine, at_livekit: FakeLiveKit
+    ) -> None:
+        WEBHOOK_TAKEN.give()
+        told = telephone_call(line, minutes=30, room="dental-1")
+        assert check("LiveKit's webhooks").ready
+        Call.objects.filter(pk=told.pk).update(ended_at=timezone.now() + timedelta(minutes=5))
+        assert "since the last calls" in check("LiveKit's webhooks").found
 
     def test_without_redis_neither_workers_nor_webhooks_are_known(
         self, line: PhoneLine, at_livekit: FakeLiveKit, settings: Any, unused_tcp_port: int
@@ -144,6 +151,13 @@ class TestTheTelephone:
         telephone_call(line, "#")
         assert check("All twelve keys").ready
         assert keys_heard(line) == set(TELEPHONE_KEYS)
+
+    def test_a_line_check_that_passed_has_heard_them(self, line: PhoneLine) -> None:
+        faulty, passed = LineCheck.State.FAULTY, LineCheck.State.PASSED
+        LineCheck.objects.create(line=line, started_at=NOW - timedelta(hours=1), state=faulty)
+        assert not check("All twelve keys").ready
+        LineCheck.objects.create(line=line, started_at=NOW, state=passed)
+        assert check("All twelve keys").ready
 
     def test_keys_of_a_patient_id_and_of_other_lines_do_not_count(self, line: PhoneLine) -> None:
         other = PhoneLine.objects.create(clinic=line.clinic, number="+12125550143")
@@ -185,7 +199,7 @@ class TestThisSystem:
         assert "no sign of it" in check("Background work").found
         sign_of_life()
         assert check("Background work").ready
-        monkeypatch.setattr(page, "SIGN_OF_LIFE_EVERY", timedelta(0))
+        monkeypatch.setattr(page, "BACKGROUND_WORK_EVERY", timedelta(0))
         assert not check("Background work").ready
 
 
