@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.livekit.stage import Stage, Usage, running
-from benchmarks.results import Row, milliseconds, percentile, spread, timing
+from benchmarks.results import Row, percentile, timing
 
 CROWD = 10
 FEW = 5
@@ -124,20 +123,18 @@ def held(stage: Stage, extent: Extent) -> list[Row]:
         if count in HELD:
             rows += _cost(stage, count, extent)
         reached[count] = stage.press(extent.step_keys)
-        print(f"  {count} calls: {spread(milliseconds(reached[count]))}", file=sys.stderr, flush=True)
         if not reached[count] or percentile(reached[count], 95) > limit:
             grown_at = grown_at or count
             if count >= max(HELD):
                 break
     stage.hang_up()
-    summary = ", ".join(
-        f"{count}: {percentile(samples, 95) * 1000:.0f}" for count, samples in reached.items()
-    )
+    p95 = {count: percentile(samples, 95) * 1000 for count, samples in reached.items() if samples}
+    summary = ", ".join(f"{count}: {p95[count]:.0f}" if count in p95 else f"{count}: –" for count in reached)
     rows += [
         Row(
             what="key → next prompt by calls held, p95 in ms",
             ours=summary,
-            figures={f"p95_{count}": percentile(samples, 95) * 1000 for count, samples in reached.items()},
+            figures={f"p95_{count}": milliseconds for count, milliseconds in p95.items()},
         ),
         Row(
             what="calls held until that p95 has grown by half",
