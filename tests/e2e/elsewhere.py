@@ -8,6 +8,7 @@ import multiprocessing
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -44,7 +45,8 @@ class Elsewhere:
 
     def stop(self) -> None:
         """End the process."""
-        self._orders.send(None)
+        with suppress(OSError):
+            self._orders.send(None)
         self._process.join(STOPS_SECONDS)
         self._process.kill()
         self._reading.join(STOPS_SECONDS)
