@@ -63,8 +63,8 @@ class DistantTelephone:
     async def press(self, keys: str) -> None:
         await self._do("press", keys)
 
-    async def hears_voice(self, seconds: float = 0.3, *, within: float) -> None:
-        await self._do("hears_voice", seconds, within=within)
+    async def hears_voice(self, *, within: float) -> None:
+        await self._do("hears_voice", within=within)
 
     async def hears(self, clip: Loudness, *, within: float) -> None:
         await self._do("hears", clip, within=within)
