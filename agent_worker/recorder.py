@@ -27,8 +27,8 @@ BEHIND_SECONDS = 0.6
 which can arrive before the key does, can still be left out."""
 
 ON_ITS_WAY_SECONDS = 0.5
-"""What the caller said reaches us so much later at most: a process that stood still for a moment has it in a buffer,
-which gets shorter only slowly. For so long after its beginning the caller's side is silent: what comes then may have
+"""What the caller said hardly ever reaches us later: a process that stood still for a moment has it in a buffer, which
+gets shorter only slowly. For so long after its beginning the caller's side is silent: what comes then may have
 been said before."""
 
 STILL_SOUNDS_SECONDS = 1.0

@@ -6,7 +6,7 @@ Each check looks for itself and changes nothing. The slowest waits a few seconds
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +16,6 @@ from django.core import checks
 from django.core.mail import get_connection
 from django.db import connection
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.formats import date_format
 
 from clinic import crypto
@@ -134,29 +133,27 @@ def _workers(now: datetime) -> Check:
     return _alive(
         "A worker is ready for calls",
         WORKER_READY,
-        now - WORKER_SIGNS_EVERY,
+        lambda last: _late(now - last, WORKER_SIGNS_EVERY),
         found="At least one is, and LiveKit can reach it.",
         todo="Start “python -m agent_worker”, and look into its log. Without one, callers ring until they give up.",
     )
 
 
 def _webhooks() -> Check:
-    title = "LiveKit's webhooks arrive"
-    todo = (
-        "Call once, and load this page again. If it stays red: the webhook's address in livekit-server's "
-        "configuration should lead here, its name or address should be one of CLINIC_ALLOWED_HOSTS, and its key ours."
+    return _alive(
+        "LiveKit's webhooks arrive",
+        WEBHOOK_TAKEN,
+        _ends_untold,
+        found="They do, and are signed with our key.",
+        todo="Call once, and load this page again. If it stays red: the webhook's address in livekit-server's "
+        "configuration should lead here, its name or address should be one of CLINIC_ALLOWED_HOSTS, and its key ours.",
     )
-    try:
-        last = WEBHOOK_TAKEN.last()
-    except redis.RedisError:
-        return _unknown(title)
-    if last is None:
-        return Check(title, ready=False, found="None has come yet.", todo=todo)
-    # The end of each call in a room is told by one.
-    untold = Call.objects.exclude(room="").filter(ended_at__gt=last + WEBHOOKS_TAKE)
-    if untold.exists():
-        return Check(title, ready=False, found="None has come since the last calls ended.", todo=todo)
-    return Check(title, ready=True, found="They do, and are signed with our key.")
+
+
+def _ends_untold(last_webhook: datetime) -> str:
+    """The end of each call in a room is told by a webhook."""
+    untold = Call.objects.exclude(room="").filter(ended_at__gt=last_webhook + WEBHOOKS_TAKE)
+    return "None has come since the last calls ended." if untold.exists() else ""
 
 
 def _trunks(server: LinesAtServer) -> Check:
@@ -325,28 +322,26 @@ def _background_work(now: datetime) -> Check:
     return _alive(
         "Background work is done",
         BACKGROUND_WORK,
-        now - BACKGROUND_WORK_EVERY,
+        lambda last: _late(now - last, BACKGROUND_WORK_EVERY),
         found="The schedule runs, and a worker does what it asks for.",
         todo="Start one “celery -A clinic beat” and at least one “celery -A clinic worker”, and look into their logs.",
     )
 
 
-def _alive(title: str, sign: SignOfLife, since: datetime, *, found: str, todo: str) -> Check:
-    """Green, with what was `found`, where `sign` was given `since` then."""
+def _alive(
+    title: str, sign: SignOfLife, trouble: Callable[[datetime], str], *, found: str, todo: str
+) -> Check:
+    """Green, with what was `found`, where `sign` was given and `trouble` has nothing to say of when."""
     try:
         last = sign.last()
     except redis.RedisError:
-        return _unknown(title)
-    if last is None:
-        return Check(title, ready=False, found="There was no sign of it within a day.", todo=todo)
-    if last < since:
-        ago = int((timezone.now() - last).total_seconds() // 60)
-        return Check(title, ready=False, found=f"The last sign of it was {ago} minutes ago.", todo=todo)
-    return Check(title, ready=True, found=found)
+        return Check(title, ready=False, found="Without Redis nobody knows.", todo="Put Redis right first.")
+    wrong = trouble(last) if last else "There is no sign of it."
+    return Check(title, ready=not wrong, found=wrong or found, todo=todo if wrong else "")
 
 
-def _unknown(title: str) -> Check:
-    return Check(title, ready=False, found="Without Redis nobody knows.", todo="Put Redis right first.")
+def _late(ago: timedelta, at_most: timedelta) -> str:
+    return f"The last sign of it was {int(ago.total_seconds() // 60)} minutes ago." if ago > at_most else ""
 
 
 # -- What only people know -----------------------------------------------------------------------------------

@@ -11,13 +11,13 @@ import contextlib
 import gc
 import random
 import time
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from livekit import rtc
 
 from benchmarks.livekit.hearing import KeenEar, Samples, kept
+from tests.e2e.crowd import Address
 from tests.e2e.telephone import Ear, Telephone, Telephones
 
 NUMBER = "+12125550142"
@@ -39,15 +39,6 @@ HOLDS_SECONDS = 8.0
 """How often a caller who holds asks for the menu. The menu alone takes longer than that."""
 
 CONSENT, HOURS, AGAIN = "1", "2", "*"
-
-
-@dataclass(frozen=True)
-class Server:
-    """Where to call."""
-
-    url: str
-    key: str
-    secret: str
 
 
 class Deaf(Ear):
@@ -118,7 +109,7 @@ class Caller:
 class Crowd:
     """All callers of one process. Times are in seconds. `beginnings` is a file of `hearing.keep`."""
 
-    def __init__(self, server: Server, beginnings: Path) -> None:
+    def __init__(self, server: Address, beginnings: Path) -> None:
         # The callers' own pauses are not the product's.
         gc.disable()
         self._beginnings = kept(beginnings)

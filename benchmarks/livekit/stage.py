@@ -21,9 +21,10 @@ import psutil
 from agent_worker import pcm
 from agent_worker.speech import prompt_store
 from benchmarks.livekit import hearing
-from benchmarks.livekit.callers import NUMBER, Crowd, Server
+from benchmarks.livekit.callers import NUMBER, Crowd
 from phone import wording
 from phone.publishing import live_plan
+from tests.e2e.crowd import Address
 from tests.e2e.elsewhere import Elsewhere
 from tests.e2e.servers import LIVEKIT, REDIS, LiveKitServer, Process, Redis
 from tests.e2e.workers import ROOT, Worker, product_environment
@@ -82,7 +83,7 @@ class Stage:
         self._worker = psutil.Process(worker.popen.pid)
         self._server = psutil.Process(self.livekit.popen.pid)
         # Several processes, so that none of those who listen closely is held up by the others.
-        server = Server(self.livekit.url, self.livekit.key, self.livekit.secret)
+        server = Address(self.livekit.url, self.livekit.key, self.livekit.secret)
         self._callers = [self._add(Elsewhere(Crowd, server, beginnings)) for _ in range(EARS)]
         self._others = self._add(Elsewhere(Crowd, server, beginnings))
         self.settle()
