@@ -83,7 +83,7 @@ def make_server(livekit: LiveKitEnvironment, settings: WorkerEnvironment) -> Age
         # It would walk through the page tables of each process every few seconds, which costs more than it tells.
         job_memory_warn_mb=0,
         multiprocessing_context="forkserver",
-        preload_modules=["agent_worker.forkserver", "agent_worker.entrypoint"],
+        preload_modules=["agent_worker.forkserver"],
         setup_fnc=prepare,
     )
     switchboard = Switchboard(server, lines=settings.calls)

@@ -55,7 +55,7 @@ class Desk:
     live_calls: int = field(default=0, init=False)
     flows: set[CallFlow] = field(default_factory=set, init=False)
     _reads: dict[str, asyncio.Task[LoadedPlan | None]] = field(default_factory=dict, init=False)
-    _preloads: dict[int, asyncio.Task[None]] = field(default_factory=dict, init=False)
+    _preloads: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     async def plan_behind(self, dialled: str) -> LoadedPlan | None:
         """`plans.plan_behind(dialled)`. Calls that come in while it is being read share what is read."""
@@ -71,16 +71,17 @@ class Desk:
             flow.stop()
 
     def preload(self, loaded: LoadedPlan) -> None:
-        """Make ready what this version says, once, beside its first call."""
-        if loaded.version_id not in self._preloads:
-            self._preloads[loaded.version_id] = asyncio.create_task(self.prompts.preload(loaded.plan))
+        """Make ready what this version says, beside its first call."""
+        preload = asyncio.create_task(self.prompts.preload(loaded.version_id, loaded.plan))
+        self._preloads.add(preload)
+        preload.add_done_callback(self._preloads.discard)
 
 
-def make_desk(environment: SpeechEnvironment | None = None) -> Desk:
+def make_desk(environment: SpeechEnvironment | None = None, prompts: Prompts | None = None) -> Desk:
     """The desk of this process, from the environment. Call it on the event loop that the calls run on."""
     environment = environment or read_speech_environment()
     desk = Desk(
-        prompts=prompt_store(settings.DATA_DIR / "prompts", environment),
+        prompts=prompts or prompt_store(settings.DATA_DIR / "prompts", environment),
         writer=writer(),
         speech=build_speech(environment),
         recordings=waiting_folder() if settings.RECORDING else None,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import logging
 import os
 import signal
@@ -25,9 +24,9 @@ os.environ.setdefault("LIVEKIT_AGENTS_LOOP_BLOCK_WARN_MS", "0")
 django.setup()
 
 # From here on there are models, which these modules name.
+from django.conf import settings  # noqa: E402
 from livekit.agents import JobContext, JobProcess  # noqa: E402
 from livekit.agents.ipc.log_queue import LogQueueHandler  # noqa: E402
-from livekit.agents.utils import http_context  # noqa: E402
 
 from agent_worker.answering import answer, make_desk, resume_call  # noqa: E402
 from agent_worker.checking import check_order, make_check  # noqa: E402
@@ -39,9 +38,7 @@ from agent_worker.lines.room_audio import start_webrtc  # noqa: E402
 from agent_worker.load import BUSY  # noqa: E402
 from agent_worker.providers import read_speech_environment  # noqa: E402
 from agent_worker.resuming import resume_order  # noqa: E402
-from agent_worker.speech import load_plugins  # noqa: E402
-from agent_worker.voices import offline_voice  # noqa: E402
-from phone.data import load_all  # noqa: E402
+from agent_worker.speech import load_plugins, prompt_store  # noqa: E402
 
 log = logging.getLogger(__name__)
 
@@ -50,19 +47,9 @@ SAY_GOODBYE = signal.SIGUSR2
 
 SPEECH = read_speech_environment()
 load_plugins(SPEECH)
-# What a call would load by itself otherwise, while its caller waits.
-for module in (
-    "babel.numbers",
-    "django.db.models.sql.compiler",
-    "livekit.agents.llm.async_toolset",
-    "livekit.agents.voice.report",
-):
-    importlib.import_module(module)
-load_all()
-# This machine's voice is loaded once, before the fork: 7 ms less until the first prompt, and its data shared.
-offline_voice()
-# So are the certificates that are trusted, which otherwise each call reads when it closes its room.
-http_context._create_ssl_context()
+
+PROMPTS = prompt_store(settings.DATA_DIR / "prompts", SPEECH)
+"""What calls say. The job processes share what is in it before they are forked."""
 
 
 def prepare(process: JobProcess) -> None:
@@ -75,6 +62,8 @@ def prepare(process: JobProcess) -> None:
             root.removeHandler(handler)
     open_connection()
     silence_native_log()
+    # LiveKit's native part runs lsb_release, a shell script, for each connection, wherever it finds one.
+    os.environ["PATH"] = ""
     process.userdata["webrtc"] = start_webrtc()
 
 
@@ -90,7 +79,7 @@ async def answer_room(ctx: JobContext) -> None:
 
 
 async def _answer_call(ctx: JobContext) -> None:
-    desk = make_desk(SPEECH)
+    desk = make_desk(SPEECH, PROMPTS)
     asyncio.get_running_loop().add_signal_handler(SAY_GOODBYE, desk.end_calls)
     order = resume_order(ctx.job.metadata)
     line = await RoomLine.join(ctx, epoch=order.epoch if order else 1)

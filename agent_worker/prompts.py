@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -60,8 +60,8 @@ class Prompts(Protocol):
     def seconds(self, utterance: Utterance, language: str) -> float:
         """How long `utterance` takes: known where it was rendered, estimated where not."""
 
-    async def preload(self, plan: PhonePlan) -> None:
-        """Make ready what calls on `plan` can need. Nobody has to wait for it."""
+    async def preload(self, version: int, plan: PhonePlan) -> None:
+        """Make ready what calls on `plan`, that of this version, can need: once. Nobody has to wait for it."""
 
 
 class SilentPrompts:
@@ -74,7 +74,7 @@ class SilentPrompts:
     def seconds(self, utterance: Utterance, language: str) -> float:
         return pcm.reading_time(utterance.spoken)
 
-    async def preload(self, plan: PhonePlan) -> None:
+    async def preload(self, version: int, plan: PhonePlan) -> None:
         """Silence is always ready."""
 
 
@@ -100,6 +100,7 @@ class PromptStore:
         self._ahead = ahead
         self._on_the_spot_seconds = on_the_spot_seconds
         self._memory = _Memory(memory_bytes)
+        self._ready: set[int] = set()
         self._rendering: dict[tuple[str, str], Future[Sound]] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -120,20 +121,34 @@ class PromptStore:
     def seconds(self, utterance: Utterance, language: str) -> float:
         return sum(self._part_seconds(part, language) for part in utterance.parts)
 
-    async def preload(self, plan: PhonePlan) -> None:
-        """Bring everything into memory that calls on `plan` can need; render what is missing."""
-        await asyncio.get_running_loop().run_in_executor(self._background, self._preload, plan)
+    async def preload(self, version: int, plan: PhonePlan) -> None:
+        """Bring everything into memory that calls on `plan` can need; render what is missing. Once a version."""
+        if version not in self._ready:
+            self._ready.add(version)
+            await asyncio.get_running_loop().run_in_executor(self._background, self._preload, plan)
+
+    def share(self, version: int, plan: PhonePlan) -> bool:
+        """Bring into memory, before processes are forked, what calls on `plan` can need. Renders nothing. Blocks.
+
+        Returns whether that is everything; else each process preloads the rest. It takes the best voice's clips
+        only: any other would stay in memory when the better one is there.
+        """
+        fixed = list(fixed_utterances(plan))
+        for language, text in fixed:
+            best = next(self._voices_ahead(text, language), None)
+            if best and (sound := self._read(self._path(best, text, language))):
+                self._memory.put((language, text), sound)
+        held = all(self._memory.get(key) is not None for key in fixed)
+        if held:
+            self._ready.add(version)
+        return held
 
     def render(self, plan: PhonePlan) -> int:
         """Render what calls on `plan` can need and is not on disk yet. Blocks. Returns how many clips exist.
 
         The voice for rendering ahead speaks all but the digits; where it cannot, the local one does.
         """
-        digits = {language: frozenset(digit_clips(language)) for language in plan.clinic.languages}
-        return sum(
-            self._render_ahead(text, language, digit=text in digits[language])
-            for language, text in fixed_utterances(plan)
-        )
+        return sum(self._render_ahead(text, language) for language, text in fixed_utterances(plan))
 
     def forget_unused(self, older_than: timedelta = KEPT_UNUSED) -> int:
         """Delete clips that no call used for so long: sentences of past dates, of wording since changed."""
@@ -199,9 +214,15 @@ class PromptStore:
                 with contextlib.suppress(CannotSpeak):
                     self._load(Part(text), language)
 
-    def _render_ahead(self, text: str, language: str, *, digit: bool) -> bool:
-        voices = [None if digit else self._ahead, self._local]
-        for voice in filter(None, voices):
+    def _voices_ahead(self, text: str, language: str) -> Iterator[Voice]:
+        """Who renders `text` ahead of calls, the best first."""
+        if self._ahead and text not in digit_clips(language):
+            yield self._ahead
+        if self._local:
+            yield self._local
+
+    def _render_ahead(self, text: str, language: str) -> bool:
+        for voice in self._voices_ahead(text, language):
             if self._read(self._path(voice, text, language)) is not None:
                 return True
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -79,6 +80,13 @@ def live_plan_of(clinic_id: int) -> LoadedPlan | None:
     """This clinic's plan, on its first enabled line if any, in one query. None before the first version."""
     versions = PlanVersion.objects.select_related("clinic").filter(clinic=clinic_id)
     return _loaded(_with_first_line(versions).order_by("-number"))
+
+
+def live_plans() -> Iterator[LoadedPlan]:
+    """The plan of each clinic that has one: `live_plan_of`, clinic by clinic."""
+    for clinic in Clinic.objects.order_by("pk").values_list("pk", flat=True):
+        if loaded := live_plan_of(clinic):
+            yield loaded
 
 
 def plan_of_call(call: Call) -> LoadedPlan | None:

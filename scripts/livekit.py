@@ -28,6 +28,8 @@ HOST = "127.0.0.1"
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 KEY = "clinic"
+CODECS = [{"mime": "audio/opus"}, {"mime": "audio/red"}]
+"""What livekit-server lets participants send."""
 
 
 @dataclass
@@ -153,6 +155,7 @@ def server_settings(*, port: int, redis_port: int, web_port: int, password: str)
             "enable_loopback_candidate": True,
             "interfaces": {"includes": ["lo"]},
         },
+        "room": {"enabled_codecs": CODECS},
         "redis": {"address": f"{HOST}:{redis_port}"},
         "keys": {KEY: password},
         "webhook": {"api_key": KEY, "urls": [f"http://{HOST}:{web_port}/livekit/webhook/"]},

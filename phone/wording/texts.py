@@ -62,10 +62,10 @@ def digit_words(language: str) -> Mapping[str, str]:
     return {str(digit): word for digit, word in enumerate(load("formats")[language]["digits"])}
 
 
-def digit_clips(language: str) -> Iterator[str]:
+@cache
+def digit_clips(language: str) -> frozenset[str]:
     """The text of every part that reading digits back can need: each word with each ending."""
-    for word in digit_words(language).values():
-        yield from (word + ending for ending in _ENDINGS)
+    return frozenset(word + ending for word in digit_words(language).values() for ending in _ENDINGS)
 
 
 def template(plan: PhonePlan, key: str, language: str) -> str:

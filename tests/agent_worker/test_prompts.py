@@ -170,10 +170,38 @@ async def test_after_a_publish_the_whole_plan_is_there_and_preloaded(tmp_path, v
     store = store_of(tmp_path, voice)
     count = await asyncio.to_thread(store.render, PLAN)
     assert count == len(voice.spoken) == len(set(voice.spoken)) > 100
-    await store.preload(PLAN)
+    await store.preload(1, PLAN)
     assert len(voice.spoken) == count
     assert store.seconds(say(PLAN, "greeting", "en"), "en") == pytest.approx(0.1)
     assert await asyncio.to_thread(store.render, PLAN) == count == len(voice.spoken)
+
+
+async def test_what_was_shared_before_the_fork_needs_no_disk_and_is_not_preloaded_again(tmp_path, voice):
+    await asyncio.to_thread(store_of(tmp_path, voice).render, PLAN)
+    store = store_of(tmp_path, voice)
+    assert store.share(1, PLAN)
+    voice.spoken.clear()
+    shutil.rmtree(tmp_path)
+    await store.preload(1, PLAN)
+    assert any(await heard(store, say(PLAN, "greeting", "en")))
+    assert voice.spoken == []
+
+
+async def test_what_is_not_rendered_yet_is_not_shared_but_preloaded_in_the_call(tmp_path, voice):
+    store = store_of(tmp_path, voice)
+    assert not store.share(1, PLAN)
+    assert voice.spoken == []
+    await store.preload(1, PLAN)
+    assert voice.spoken
+
+
+async def test_a_clip_that_a_better_voice_will_replace_is_not_shared(tmp_path, voice):
+    await asyncio.to_thread(store_of(tmp_path, voice).render, PLAN)
+    cloud = SpyVoice("cloud")
+    store = PromptStore(tmp_path, local=voice, ahead=cloud)
+    assert not store.share(1, PLAN)
+    await asyncio.to_thread(store.render, PLAN)
+    assert store.share(1, PLAN)
 
 
 async def test_where_the_voice_for_rendering_ahead_fails_the_local_one_speaks(tmp_path, voice):
@@ -194,7 +222,7 @@ async def test_the_clip_of_the_voice_for_rendering_ahead_goes_first(tmp_path, vo
 async def test_the_offer_of_another_language_is_spoken_in_that_language(tmp_path, voice):
     offer = say(PLAN, "language_offer", "es", key="9").in_language("es")
     await heard(store_of(tmp_path, voice), say(PLAN, "greeting", "en") + offer)
-    assert [language for language, _ in voice.spoken] == ["en", "es"]
+    assert sorted(language for language, _ in voice.spoken) == ["en", "es"]
 
 
 async def test_a_damaged_clip_is_rendered_again(tmp_path, voice):

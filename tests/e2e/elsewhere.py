@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import multiprocessing
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -67,6 +68,8 @@ class Elsewhere:
 
 
 def _live(pipe: Connection, make: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    # LiveKit's native part runs lsb_release, a shell script, for each connection, wherever it finds one.
+    os.environ["PATH"] = ""
     asyncio.run(_obey(pipe, make(*arguments)))
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from scripts.livekit import CODECS
 from scripts.livekit_tools import livekit_server
 
 REDIS = shutil.which("redis-server")
@@ -130,6 +131,7 @@ class LiveKitServer(Process):
             "prometheus": {"port": self._metrics_port},
             "webhook": {"api_key": self.key, "urls": [webhook] if webhook else []},
             "logging": {"level": "info"},
+            "room": {"enabled_codecs": CODECS},
             "rtc": {
                 "node_ip": "127.0.0.1",
                 "enable_loopback_candidate": True,

@@ -152,7 +152,8 @@ class Telephone:
         """Ring: join the room, and send the hum of the caller's room until something is said, or nothing at all."""
         await self.room.connect(url, token, rtc.RoomOptions(auto_subscribe=False))
         self._take_what_is_offered()
-        self._source = rtc.AudioSource(RATE, 1, queue_size_ms=WAITS_MILLISECONDS)
+        # Without a queue, nobody looks into it each 10 ms for what there is to encode.
+        self._source = rtc.AudioSource(RATE, 1, queue_size_ms=WAITS_MILLISECONDS if hums else 0)
         track = rtc.LocalAudioTrack.create_audio_track("telephone", self._source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         # Opus has half the work with it, of twenty telephones in one process.

@@ -1,0 +1,54 @@
+"""What is done before processes are forked: plans and their prompts are there when a call comes."""
+
+import pytest
+from django.db import OperationalError
+
+from agent_worker import pcm
+from agent_worker.prompts import PromptStore
+from agent_worker.rehearsal import rehearse
+from phone.publishing import live_plan_of, publish
+from phone.wording import say
+from tests.phone.clinics import a_clinic
+
+
+class Whisper:
+    """A voice that is done at once."""
+
+    name = "whisper"
+
+    def render(self, text: str, language: str) -> bytes:
+        return b"\0\1" * (pcm.SAMPLE_RATE // 10)
+
+
+@pytest.fixture
+def prompts(tmp_path):
+    store = PromptStore(tmp_path, local=Whisper())
+    yield store
+    store.close()
+
+
+@pytest.mark.django_db
+@pytest.mark.any_database
+def test_every_clinic_s_prompts_are_in_memory_before_a_call(prompts: PromptStore) -> None:
+    clinics = [a_clinic("river"), a_clinic("lake", "+15550101")]
+    plans = []
+    for clinic in clinics:
+        publish(clinic.pk)
+        loaded = live_plan_of(clinic.pk)
+        assert loaded
+        prompts.render(loaded.plan)
+        plans.append(loaded.plan)
+    rehearse(prompts)
+    for plan in plans:
+        assert prompts.seconds(say(plan, "greeting", "en"), "en") == pytest.approx(0.1)
+
+
+def test_a_database_that_is_away_keeps_no_process_from_starting(
+    prompts: PromptStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away() -> None:
+        raise OperationalError
+
+    monkeypatch.setattr("agent_worker.rehearsal.live_plans", away)
+    rehearse(prompts)
+    assert "No plan could be read ahead of calls (OperationalError)" in caplog.text
