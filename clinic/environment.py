@@ -26,6 +26,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "CLINIC_"
 SECRET_KEY_LENGTH = 50
+ALL_BUT_THE_SAME = 0.9
+"""How alike (difflib's ratio) two names are of which one is a slip of the pen."""
 DatabaseUrl = Annotated[
     AnyUrl, UrlConstraints(allowed_schemes=["postgresql", "postgres"], host_required=True)
 ]
@@ -159,12 +161,19 @@ def read_environment(environ: Mapping[str, str] = os.environ) -> Environment:
     return environment
 
 
-def misspelt(environ: Mapping[str, str], prefix: str, known: Collection[str]) -> list[str]:
-    """A sentence for each variable with this `prefix` that nothing reads: most likely a slip of the pen."""
+def misspelt(
+    environ: Mapping[str, str], prefix: str, known: Collection[str], *, shared: bool = False
+) -> list[str]:
+    """A sentence for each variable with this `prefix` that nothing reads: most likely a slip of the pen.
+
+    Where others have variables with a `shared` prefix, only those count that are all but one of ours.
+    """
     complaints = []
     for name in sorted(environ):
         if name.startswith(prefix) and name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
+            close = difflib.get_close_matches(name, known, n=1, cutoff=ALL_BUT_THE_SAME if shared else 0.6)
+            if shared and not close:
+                continue
             hint = f" Did you mean {close[0]}?" if close else " README.md lists the variables."
             complaints.append(f"{name} is not a variable that this system reads.{hint}")
     return complaints

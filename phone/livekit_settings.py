@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AnyUrl, Field, SecretStr, UrlConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from clinic.environment import sentences
+from clinic.environment import misspelt, sentences
+
+PREFIX = "LIVEKIT_"
 
 AGENT_NAME = "clinic-phone"
 """The name under which our workers register, and by which rooms ask for one of them."""
@@ -70,8 +74,11 @@ class LiveKitEnvironment(BaseSettings):
         return "ws" + address.removeprefix("http") if address.startswith("http") else address
 
 
-def read_livekit_environment() -> LiveKitEnvironment:
-    """The environment, checked. Raises SystemExit with a sentence for each wrong variable."""
+def read_livekit_environment(environ: Mapping[str, str] = os.environ) -> LiveKitEnvironment:
+    """The environment, checked. Raises SystemExit with a sentence for each wrong or misspelt variable."""
+    known = {str(field.validation_alias) for field in LiveKitEnvironment.model_fields.values()}
+    if complaints := misspelt(environ, PREFIX, known, shared=True):
+        raise SystemExit("\n".join(complaints))
     try:
         return LiveKitEnvironment()
     except ValidationError as error:

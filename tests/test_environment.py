@@ -272,6 +272,17 @@ def test_a_wrong_livekit_variable_is_named(
     assert SECRET not in str(stop.value)
 
 
+def test_a_misspelt_livekit_variable_is_named_and_the_server_s_own_are_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("LIVEKIT_KEYS", "LIVEKIT_WS_URL", "LIVEKIT_AGENTS_LOOP_BLOCK_WARN_MS"):
+        monkeypatch.setenv(name, "theirs")
+    read_livekit_environment()
+    monkeypatch.setenv("LIVEKIT_PUBLIC_URI", "wss://livekit.clinic.example")
+    with pytest.raises(SystemExit, match="Did you mean LIVEKIT_PUBLIC_URL"):
+        read_livekit_environment()
+
+
 @pytest.mark.parametrize(
     ("url", "public_url", "address"),
     [

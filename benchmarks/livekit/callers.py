@@ -58,10 +58,10 @@ class Caller:
         self._telephone: Telephone | None = None
         self._turn = 0
 
-    async def dial(self) -> float | None:
-        """Call, and return the seconds until something is heard."""
+    async def dial(self, *, hums: bool = True) -> float | None:
+        """Call, and return the seconds until something is heard. The microphone is never quiet where it `hums`."""
         began = asyncio.get_running_loop().time()
-        self._telephone = await self._telephones.dial(NUMBER, caller=some_number(), ear=self._ear)
+        self._telephone = await self._telephones.dial(NUMBER, caller=some_number(), ear=self._ear, hums=hums)
         with contextlib.suppress(TimeoutError):
             return await self._ear.first_sound(within=PATIENCE_SECONDS) - began
         return None
@@ -125,6 +125,11 @@ class Crowd:
     async def dial_stock(self, count: int) -> list[float]:
         """The same with the stock task."""
         return await self._dial(self._stock, count)
+
+    async def dial_silently(self, after: float) -> float | None:
+        """After so many seconds one calls who says nothing at all: as `dial`; None where nothing is heard."""
+        await asyncio.sleep(after)
+        return await Caller(self._clinic, self._beginnings).dial(hums=False)
 
     async def dial_in_turn(self, calls: int) -> list[float]:
         """The same as `dial`, of one caller after the other: each call ends before the next one begins."""

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from benchmarks.livekit.stage import Stage, Usage, running
 from benchmarks.results import Row, percentile, timing
+from phone.models import Call
 
 CROWD = 10
 FEW = 5
+BURST, BURST_SECONDS = 20, 2.0
 HELD = (10, 20)
 """How many held calls are looked at closely."""
 
@@ -105,6 +107,40 @@ def calls(stage: Stage, extent: Extent) -> list[Row]:
             target="0",
             met=unanswered == 0,
             figures={"unanswered": unanswered},
+        ),
+    ]
+
+
+def burst(stage: Stage, extent: Extent) -> list[Row]:
+    """Twice as many calls as there are lines, all within two seconds: until each caller hears the clinic, or that all
+    lines are busy. The callers say nothing, which spares the cores that they share with what is measured."""
+    heard: list[float] = []
+    with running(lines=CROWD) as small:
+        busy = Call.objects.filter(outcome=Call.Outcome.BUSY).count()
+        for _ in range(extent.crowds):
+            heard += small.burst(BURST, BURST_SECONDS)
+            small.hang_up()
+        told = Call.objects.filter(outcome=Call.Outcome.BUSY).count() - busy
+    calls, too_many = BURST * extent.crowds, (BURST - CROWD) * extent.crowds
+    return [
+        timing(
+            f"{BURST} calls in {BURST_SECONDS:g} s, {CROWD} lines: room → first words heard",
+            heard,
+            limits_ms={99: 3000},
+        ),
+        Row(
+            what="of those, heard the clinic, or that all lines are busy",
+            ours=f"{len(heard)} of {calls}",
+            target="all",
+            met=len(heard) == calls,
+            figures={"heard": len(heard)},
+        ),
+        Row(
+            what="of those, are on record as one call too many",
+            ours=str(told),
+            target=str(too_many),
+            met=told == too_many,
+            figures={"busy": told},
         ),
     ]
 
@@ -256,6 +292,7 @@ def _unheard(who: str, count: int) -> Row:
 GROUPS: dict[str, Callable[[Stage, Extent], list[Row]]] = {
     "keys": keys,
     "calls": calls,
+    "burst": burst,
     "held": held,
     "recording": recording,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import subprocess
 import sys
 import tempfile
@@ -66,9 +67,10 @@ class Usage:
 class Stage:
     """Everything that runs during a measurement."""
 
-    def __init__(self, folder: Path, *, recording: bool) -> None:
+    def __init__(self, folder: Path, *, recording: bool, lines: int) -> None:
         self._folder = folder
         self._recording = recording
+        self._lines = lines
         self._started: list[Process | Elsewhere] = []
 
     def start(self) -> None:
@@ -78,7 +80,9 @@ class Stage:
         redis = self._add(Redis(self._folder))
         self.livekit = self._add(LiveKitServer(self._folder, redis))
         recording = str(self._recording).lower()
-        worker = self._add(Worker(self._folder, self.livekit, WORKER_CALLS=LINES, CLINIC_RECORDING=recording))
+        worker = self._add(
+            Worker(self._folder, self.livekit, WORKER_CALLS=self._lines, CLINIC_RECORDING=recording)
+        )
         worker.ready()
         self._worker = psutil.Process(worker.popen.pid)
         self._server = psutil.Process(self.livekit.popen.pid)
@@ -124,6 +128,15 @@ class Stage:
         samples: list[float] = self._others.call("dial_in_turn", calls).result()
         together(pressing)
         return samples
+
+    def burst(self, callers: int, seconds: float) -> list[float]:
+        """Have so many silent callers call within so many seconds. Returns as `dial`."""
+        places = itertools.cycle((*self._callers, self._others))
+        ringing = [
+            next(places).call("dial_silently", number * seconds / callers) for number in range(callers)
+        ]
+        heard = [each.result() for each in ringing]
+        return [each for each in heard if each is not None]
 
     def agree(self) -> None:
         """Have each of them hear the consent question to its end, and say yes."""
@@ -235,8 +248,8 @@ def cpu_of(process: psutil.Process) -> float:
 
 
 @contextlib.contextmanager
-def running(*, recording: bool = False) -> Iterator[Stage]:
-    """A stage, on a directory that is thrown away, whose calls are recorded or not.
+def running(*, recording: bool = False, lines: int = LINES) -> Iterator[Stage]:
+    """A stage, on a directory that is thrown away, whose calls are recorded or not, and of which `lines` are answered.
 
     Raises SystemExit where a server is not installed.
     """
@@ -245,7 +258,7 @@ def running(*, recording: bool = False) -> Iterator[Stage]:
             "redis-server and livekit-server are needed: scripts/livekit_tools.py installs them."
         )
     with tempfile.TemporaryDirectory(prefix="clinic-bench-livekit-") as folder:
-        stage = Stage(Path(folder), recording=recording)
+        stage = Stage(Path(folder), recording=recording, lines=lines)
         try:
             stage.start()
             yield stage

@@ -1,11 +1,14 @@
 """What is done before processes are forked: plans and their prompts are there when a call comes."""
 
+import threading
+
 import pytest
 from django.db import OperationalError
 
 from agent_worker import pcm
 from agent_worker.prompts import PromptStore
 from agent_worker.rehearsal import rehearse
+from phone.models import Call
 from phone.publishing import live_plan_of, publish
 from phone.wording import say
 from tests.phone.clinics import a_clinic
@@ -41,6 +44,17 @@ def test_every_clinic_s_prompts_are_in_memory_before_a_call(prompts: PromptStore
     rehearse(prompts)
     for plan in plans:
         assert prompts.seconds(say(plan, "greeting", "en"), "en") == pytest.approx(0.1)
+
+
+@pytest.mark.django_db
+@pytest.mark.any_database
+def test_the_call_that_is_rehearsed_leaves_no_record_and_no_thread(prompts: PromptStore) -> None:
+    publish(a_clinic().pk)
+    before = set(threading.enumerate())
+    rehearse(prompts)
+    assert not Call.objects.exists()
+    # A thread would be missing in each process that is forked.
+    assert set(threading.enumerate()) == before
 
 
 def test_a_database_that_is_away_keeps_no_process_from_starting(

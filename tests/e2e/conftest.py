@@ -18,6 +18,7 @@ import pytest_asyncio
 from django.core.management import call_command
 from django.db import close_old_connections, connections
 
+from agent_worker.pcm import SAMPLE_RATE
 from agent_worker.prompts import PromptStore
 from agent_worker.speech import prompt_store
 from clinic.models import Clinic
@@ -26,8 +27,9 @@ from phone.plan import PhonePlan
 from phone.publishing import live_plan
 from phone.wording import Utterance, menu_prompt, say
 from tests.e2e.crowd import Crowd
+from tests.e2e.recognition import Spectrum, spectrum
 from tests.e2e.servers import LIVEKIT, REDIS, LiveKitServer, Redis
-from tests.e2e.telephone import BEGINNING, Loudness, Telephone, Telephones, loudness
+from tests.e2e.telephone import BEGINNING, Loudness, Samples, Telephone, Telephones, loudness
 from tests.e2e.workers import Worker
 from tests.services import require_service
 
@@ -152,11 +154,19 @@ class Voice:
 
     async def of(self, utterance: Utterance, *, language: str = "en", seconds: float = 1.5) -> Loudness:
         """The beginning of `utterance`."""
+        return loudness(await self._sound(utterance, language), SAMPLE_RATE)[: int(seconds * 100)]
+
+    async def spectrum(self, key: str, *, seconds: float = 1.5) -> Spectrum:
+        """The beginning of the clinic's sentence `key`, to recognise it by on a machine that cannot keep up."""
+        sound = await self._sound(say(self.plan, key, "en"), "en")
+        return spectrum(sound[: int(seconds * SAMPLE_RATE)], SAMPLE_RATE)
+
+    async def _sound(self, utterance: Utterance, language: str) -> Samples:
         pieces = [
             np.frombuffer(frame.data, dtype=np.int16)
             async for frame in self._store.audio(utterance, language)
         ]
-        return loudness(np.concatenate(pieces), 24_000)[: int(seconds * 100)]
+        return np.concatenate(pieces)
 
 
 @pytest_asyncio.fixture

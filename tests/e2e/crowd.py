@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tests.e2e.elsewhere import Elsewhere
-from tests.e2e.telephone import Loudness, Server, Telephone, Telephones
+from tests.e2e.recognition import Spectrum, recognise, spectrum
+from tests.e2e.telephone import RATE, GoodMemory, Loudness, Server, Telephone, Telephones
 
 PROCESSES = 4
 
@@ -29,10 +31,16 @@ class Shelf:
     def __init__(self, server: Server) -> None:
         self._telephones = Telephones(server)
         self._dialled: list[Telephone] = []
+        self._ears: list[GoodMemory] = []
 
     async def dial(self, dialled: str, **options: Any) -> int:
-        self._dialled.append(await self._telephones.dial(dialled, **options))
+        ear = GoodMemory()
+        self._dialled.append(await self._telephones.dial(dialled, ear=ear, **options))
+        self._ears.append(ear)
         return len(self._dialled) - 1
+
+    async def heard(self, place: int, sentences: Mapping[str, Spectrum]) -> str:
+        return recognise(sentences, spectrum(self._ears[place].sound(), RATE))
 
     async def answered(self, place: int) -> bool:
         return self._dialled[place].answered.is_set()
@@ -73,6 +81,11 @@ class DistantTelephone:
         """Whether anybody has answered."""
         answered: bool = await asyncio.wrap_future(self._process.call("answered", self._place))
         return answered
+
+    async def heard(self, sentences: Mapping[str, Spectrum]) -> str:
+        """Which of these sentences was heard by now. Raises AssertionError where none was."""
+        name: str = await asyncio.wrap_future(self._process.call("heard", self._place, sentences))
+        return name
 
     async def hears_the_line_close(self) -> None:
         await self._do("hears_the_line_close")

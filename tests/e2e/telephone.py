@@ -55,9 +55,10 @@ TONES = {
 """The two frequencies of each key, in hertz (ITU-T Q.23)."""
 
 Loudness = np.ndarray[Any, np.dtype[np.float64]]
+Samples = np.ndarray[Any, np.dtype[np.int16]]
 
 
-def loudness(samples: np.ndarray[Any, np.dtype[np.int16]], rate: int) -> Loudness:
+def loudness(samples: Samples, rate: int) -> Loudness:
     """How loud `samples` are, one value for each 10 ms."""
     size = int(rate * FRAME_SECONDS)
     whole = samples[: len(samples) // size * size].astype(np.float64).reshape(-1, size)
@@ -92,11 +93,16 @@ class Ear:
         )
         loop = asyncio.get_running_loop()
         async for event in stream:
-            heard = loudness(np.frombuffer(event.frame.data, dtype=np.int16), RATE)
+            samples = np.frombuffer(event.frame.data, dtype=np.int16)
+            self.keep(samples)
+            heard = loudness(samples, RATE)
             began = loop.time() - len(heard) * FRAME_SECONDS
             self.loud += heard.tolist()
             self.at += [began + (place + 1) * FRAME_SECONDS for place in range(len(heard))]
             self._more.set()
+
+    def keep(self, samples: Samples) -> None:
+        """Take what was heard just now."""
 
     async def more(self) -> None:
         """Return when more was heard."""
@@ -124,6 +130,21 @@ class Ear:
         centred = windows - windows.mean(axis=1, keepdims=True)
         strength = np.linalg.norm(centred, axis=1) * np.linalg.norm(wanted)
         return centred @ wanted / np.maximum(strength, 1e-9)
+
+
+class GoodMemory(Ear):
+    """Keeps the sound of all that was heard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sound: list[Samples] = [np.zeros(0, dtype=np.int16)]
+
+    def keep(self, samples: Samples) -> None:
+        self._sound.append(samples.copy())
+
+    def sound(self) -> Samples:
+        """All of it, `RATE` samples a second."""
+        return np.concatenate(self._sound)
 
 
 class Telephone:

@@ -55,6 +55,8 @@ async def test_of_twenty_callers_at_once_ten_get_a_line_and_ten_are_told_that_al
     told = {str(call.caller_number) for call in await calls_on_record(10)}
     turned_away = [caller for caller in callers if caller.number in told]
     await asyncio.gather(*(caller.hears_the_line_close() for caller in turned_away))
+    sentences = {key: await voice.spectrum(key) for key in ("busy", "emergency", "consent_question")}
+    assert {await caller.heard(sentences) for caller in turned_away} == {"busy"}
     through = [caller for caller in callers if caller.number not in told]
     for caller in through:
         await caller.begin()
