@@ -33,7 +33,7 @@ from agent_worker.checking import check_order, make_check  # noqa: E402
 from agent_worker.database import open_connection  # noqa: E402
 from agent_worker.echo import answer_check  # noqa: E402
 from agent_worker.lines.livekit_room import RoomLine  # noqa: E402
-from agent_worker.lines.native_log import silence_native_log  # noqa: E402
+from agent_worker.lines.native import hide_programs, silence_native_log  # noqa: E402
 from agent_worker.lines.room_audio import start_webrtc  # noqa: E402
 from agent_worker.load import BUSY  # noqa: E402
 from agent_worker.providers import read_speech_environment  # noqa: E402
@@ -62,8 +62,7 @@ def prepare(process: JobProcess) -> None:
             root.removeHandler(handler)
     open_connection()
     silence_native_log()
-    # LiveKit's native part runs lsb_release, a shell script, for each connection, wherever it finds one.
-    os.environ["PATH"] = ""
+    hide_programs()
     process.userdata["webrtc"] = start_webrtc()
 
 

@@ -127,21 +127,20 @@ class PromptStore:
             self._ready.add(version)
             await asyncio.get_running_loop().run_in_executor(self._background, self._preload, plan)
 
-    def share(self, version: int, plan: PhonePlan) -> bool:
+    def share(self, version: int, plan: PhonePlan) -> None:
         """Bring into memory, before processes are forked, what calls on `plan` can need. Renders nothing. Blocks.
 
-        Returns whether that is everything; else each process preloads the rest. It takes the best voice's clips
-        only: any other would stay in memory when the better one is there.
+        Where that is not everything, or does not fit beside other plans' clips, each process preloads it. It takes
+        the best voice's clips only: any other would stay in memory when the better one is there.
         """
         fixed = list(fixed_utterances(plan))
+        found: dict[tuple[str, str], Sound] = {}
         for language, text in fixed:
-            best = next(self._voices_ahead(text, language), None)
+            best = next(self._voices(text, language), None)
             if best and (sound := self._read(self._path(best, text, language))):
-                self._memory.put((language, text), sound)
-        held = all(self._memory.get(key) is not None for key in fixed)
-        if held:
+                found[language, text] = sound
+        if self._memory.put_all(found) and len(found) == len(fixed):
             self._ready.add(version)
-        return held
 
     def render(self, plan: PhonePlan) -> int:
         """Render what calls on `plan` can need and is not on disk yet. Blocks. Returns how many clips exist.
@@ -214,15 +213,8 @@ class PromptStore:
                 with contextlib.suppress(CannotSpeak):
                     self._load(Part(text), language)
 
-    def _voices_ahead(self, text: str, language: str) -> Iterator[Voice]:
-        """Who renders `text` ahead of calls, the best first."""
-        if self._ahead and text not in digit_clips(language):
-            yield self._ahead
-        if self._local:
-            yield self._local
-
     def _render_ahead(self, text: str, language: str) -> bool:
-        for voice in self._voices_ahead(text, language):
+        for voice in self._voices(text, language):
             if self._read(self._path(voice, text, language)) is not None:
                 return True
             try:
@@ -233,8 +225,15 @@ class PromptStore:
                 return True
         return False
 
+    def _voices(self, text: str, language: str) -> Iterator[Voice]:
+        """Whose clips of `text` there can be, the best first."""
+        if self._ahead and text not in digit_clips(language):
+            yield self._ahead
+        if self._local:
+            yield self._local
+
     def _from_disk(self, text: str, language: str) -> mmap.mmap | None:
-        for voice in filter(None, (self._ahead, self._local)):
+        for voice in self._voices(text, language):
             if (sound := self._read(self._path(voice, text, language))) is not None:
                 return sound
         return None
@@ -284,6 +283,16 @@ class _Memory:
             if key in self._clips:
                 self._clips.move_to_end(key)
             return self._clips.get(key)
+
+    def put_all(self, clips: dict[tuple[str, str], Sound]) -> bool:
+        """Put these, if no clip must make room for them. Returns whether they are there."""
+        with self._lock:
+            together = self._clips | clips
+            size = sum(map(len, together.values()))
+            if size > self._limit or len(together) > MEMORY_CLIPS:
+                return False
+            self._clips, self._size = together, size
+            return True
 
     def put(self, key: tuple[str, str], sound: Sound) -> None:
         with self._lock:

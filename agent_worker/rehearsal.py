@@ -6,8 +6,6 @@ import importlib
 import logging
 from datetime import UTC, datetime
 
-from babel.core import Locale, get_global
-from django.apps import apps
 from django.db import DatabaseError, InterfaceError
 from livekit.agents.utils import http_context
 
@@ -15,7 +13,7 @@ from agent_worker.lines.simulated import read_script
 from agent_worker.prompts import PromptStore
 from agent_worker.simulation import simulate
 from phone.data import load_all
-from phone.publishing import live_plan, live_plans
+from phone.publishing import LoadedPlan, live_plan, live_plans
 
 log = logging.getLogger(__name__)
 
@@ -33,31 +31,31 @@ LOADED_BY_CALLS = (
 def rehearse(prompts: PromptStore) -> None:
     """Load modules and tables, and each clinic's plan, with what it says into `prompts`; simulate a call. Blocks.
 
-    Starts no thread: what it leaves can be forked.
+    Starts no thread: what it leaves can be forked. What fails here is done by each call for itself.
     """
     for module in LOADED_BY_CALLS:
         importlib.import_module(module)
     load_all()
-    get_global("parent_exceptions")
     # The certificates that are trusted, which a call reads when it closes its room.
     http_context._create_ssl_context()
-    for model in apps.get_models():
-        # Django looks for relations among all models at the first query.
-        model._meta.get_fields()
     try:
-        _rehearse_plans(prompts)
+        plans = list(live_plans())
     except (DatabaseError, InterfaceError) as trouble:
         log.warning(
             "No plan could be read ahead of calls (%s): each call reads its own.", type(trouble).__name__
         )
+        return
+    try:
+        for loaded in plans:
+            prompts.share(loaded.version_id, loaded.plan)
+        for loaded in plans[:1]:
+            _rehearse_a_call(loaded)
+    except Exception:
+        # Whatever it is, a real call may do without it.
+        log.exception("a call could not be rehearsed")
 
 
-def _rehearse_plans(prompts: PromptStore) -> None:
-    for loaded in live_plans():
-        for language in loaded.plan.clinic.languages:
-            # Asked for, it is loaded.
-            _ = Locale.parse(language).list_patterns
-        prompts.share(loaded.version_id, loaded.plan)
-        live_plan(loaded.number)
-        # Python runs code faster that has run before, and processes that are forked after it inherit that.
-        simulate(SOMEBODY, loaded=loaded, caller="", answered_at=datetime.now(UTC), dry_run=True)
+def _rehearse_a_call(loaded: LoadedPlan) -> None:
+    """Python runs code faster that has run before, and processes that are forked after it inherit that."""
+    live_plan(loaded.number)
+    simulate(SOMEBODY, loaded=loaded, caller="", answered_at=datetime.now(UTC), dry_run=True)

@@ -20,10 +20,11 @@ def render_prompts(version_id: int) -> int:
         return 0
     store = prompt_store(settings.DATA_DIR / "prompts")
     try:
+        clips = store.render(plan)
         for loaded in live_plans():
             # A worker that shares them reads them once, however long it runs: they are in use all the same.
             store.render(loaded.plan)
         store.forget_unused()
-        return store.render(plan)
+        return clips
     finally:
         store.close()

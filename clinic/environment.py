@@ -26,8 +26,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "CLINIC_"
 SECRET_KEY_LENGTH = 50
-ALL_BUT_THE_SAME = 0.9
-"""How alike (difflib's ratio) two names are of which one is a slip of the pen."""
+ALIKE, ALL_BUT_THE_SAME = 0.6, 0.9
+"""How alike (difflib's ratio) two names are of which one may be, or surely is, a slip of the pen."""
 DatabaseUrl = Annotated[
     AnyUrl, UrlConstraints(allowed_schemes=["postgresql", "postgres"], host_required=True)
 ]
@@ -171,7 +171,7 @@ def misspelt(
     complaints = []
     for name in sorted(environ):
         if name.startswith(prefix) and name not in known:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=ALL_BUT_THE_SAME if shared else 0.6)
+            close = difflib.get_close_matches(name, known, n=1, cutoff=ALL_BUT_THE_SAME if shared else ALIKE)
             if shared and not close:
                 continue
             hint = f" Did you mean {close[0]}?" if close else " README.md lists the variables."

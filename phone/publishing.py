@@ -83,9 +83,14 @@ def live_plan_of(clinic_id: int) -> LoadedPlan | None:
 
 
 def live_plans() -> Iterator[LoadedPlan]:
-    """The plan of each clinic that has one: `live_plan_of`, clinic by clinic."""
+    """The plan of each clinic that has one: `live_plan_of`, clinic by clinic, without those that are too old."""
     for clinic in Clinic.objects.order_by("pk").values_list("pk", flat=True):
-        if loaded := live_plan_of(clinic):
+        try:
+            loaded = live_plan_of(clinic)
+        except ValueError:
+            logger.warning("the live plan of clinic %s cannot be read by this release", clinic)
+            continue
+        if loaded:
             yield loaded
 
 

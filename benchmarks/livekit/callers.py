@@ -126,10 +126,11 @@ class Crowd:
         """The same with the stock task."""
         return await self._dial(self._stock, count)
 
-    async def dial_silently(self, after: float) -> float | None:
-        """After so many seconds one calls who says nothing at all: as `dial`; None where nothing is heard."""
+    async def dial_silently(self, after: float) -> list[float]:
+        """After so many seconds one calls who says nothing at all. Returns as `dial`."""
         await asyncio.sleep(after)
-        return await Caller(self._clinic, self._beginnings).dial(hums=False)
+        heard = await Caller(self._clinic, self._beginnings).dial(hums=False)
+        return [] if heard is None else [heard]
 
     async def dial_in_turn(self, calls: int) -> list[float]:
         """The same as `dial`, of one caller after the other: each call ends before the next one begins."""

@@ -129,7 +129,7 @@ def burst(stage: Stage, extent: Extent) -> list[Row]:
             limits_ms={99: 3000},
         ),
         Row(
-            what="of those, heard the clinic, or that all lines are busy",
+            what="of those, heard anything",
             ours=f"{len(heard)} of {calls}",
             target="all",
             met=len(heard) == calls,

@@ -132,11 +132,9 @@ class Stage:
     def burst(self, callers: int, seconds: float) -> list[float]:
         """Have so many silent callers call within so many seconds. Returns as `dial`."""
         places = itertools.cycle((*self._callers, self._others))
-        ringing = [
-            next(places).call("dial_silently", number * seconds / callers) for number in range(callers)
-        ]
-        heard = [each.result() for each in ringing]
-        return [each for each in heard if each is not None]
+        return together(
+            [next(places).call("dial_silently", number * seconds / callers) for number in range(callers)]
+        )
 
     def agree(self) -> None:
         """Have each of them hear the consent question to its end, and say yes."""

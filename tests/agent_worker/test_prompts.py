@@ -16,12 +16,13 @@ from agent_worker.prompts import PromptStore, SilentPrompts
 from agent_worker.voices import CannotSpeak, EspeakLibrary, EspeakProgram, SilentVoice, speakable
 from clinic.hours import Schedule
 from phone.plan import ClinicFacts, PhonePlan
-from phone.wording import Part, Sensitive, Utterance, say
+from phone.wording import Part, Sensitive, Utterance, fixed_utterances, say
 
 PLAN = PhonePlan(
     clinic=ClinicFacts(name="Bright Smile Dental", languages=("en", "es")),
     schedule=Schedule(zone="America/New_York"),
 )
+CLIP_BYTES = pcm.SAMPLE_RATE // 10 * pcm.SAMPLE_BYTES
 WELCOME = Utterance((Part("Welcome to Bright Smile Dental."),))
 
 
@@ -176,20 +177,45 @@ async def test_after_a_publish_the_whole_plan_is_there_and_preloaded(tmp_path, v
     assert await asyncio.to_thread(store.render, PLAN) == count == len(voice.spoken)
 
 
-async def test_what_was_shared_before_the_fork_needs_no_disk_and_is_not_preloaded_again(tmp_path, voice):
+async def test_what_was_shared_before_the_fork_needs_no_disk_and_is_not_gone_through_again(
+    tmp_path, voice, monkeypatch
+):
     await asyncio.to_thread(store_of(tmp_path, voice).render, PLAN)
     store = store_of(tmp_path, voice)
-    assert store.share(1, PLAN)
+    store.share(1, PLAN)
     voice.spoken.clear()
     shutil.rmtree(tmp_path)
+    monkeypatch.setattr("agent_worker.prompts.fixed_utterances", not_again)
     await store.preload(1, PLAN)
     assert any(await heard(store, say(PLAN, "greeting", "en")))
     assert voice.spoken == []
 
 
+def not_again(plan):
+    raise AssertionError("it is ready")
+
+
+async def test_a_plan_that_does_not_fit_takes_nothing_from_the_one_that_was_shared(tmp_path, voice):
+    other = PLAN.model_copy(update={"clinic": PLAN.clinic.model_copy(update={"name": "Oak Street Clinic"})})
+    whole = store_of(tmp_path, voice)
+    for plan in (PLAN, other):
+        await asyncio.to_thread(whole.render, plan)
+    clips = len({*fixed_utterances(PLAN)})
+    store = PromptStore(tmp_path, local=voice, memory_bytes=clips * CLIP_BYTES)
+    store.share(1, PLAN)
+    store.share(2, other)
+    shutil.rmtree(tmp_path)
+    await store.preload(1, PLAN)
+    voice.spoken.clear()
+    assert any(await heard(store, say(PLAN, "greeting", "en")))
+    assert voice.spoken == []
+    await store.preload(2, other)
+    assert voice.spoken
+
+
 async def test_what_is_not_rendered_yet_is_not_shared_but_preloaded_in_the_call(tmp_path, voice):
     store = store_of(tmp_path, voice)
-    assert not store.share(1, PLAN)
+    store.share(1, PLAN)
     assert voice.spoken == []
     await store.preload(1, PLAN)
     assert voice.spoken
@@ -199,9 +225,12 @@ async def test_a_clip_that_a_better_voice_will_replace_is_not_shared(tmp_path, v
     await asyncio.to_thread(store_of(tmp_path, voice).render, PLAN)
     cloud = SpyVoice("cloud")
     store = PromptStore(tmp_path, local=voice, ahead=cloud)
-    assert not store.share(1, PLAN)
+    greeting = say(PLAN, "greeting", "en")
+    store.share(1, PLAN)
+    assert store.seconds(greeting, "en") == pcm.reading_time(greeting.spoken)
     await asyncio.to_thread(store.render, PLAN)
-    assert store.share(1, PLAN)
+    store.share(1, PLAN)
+    assert store.seconds(greeting, "en") == pytest.approx(0.1)
 
 
 async def test_where_the_voice_for_rendering_ahead_fails_the_local_one_speaks(tmp_path, voice):
@@ -220,9 +249,11 @@ async def test_the_clip_of_the_voice_for_rendering_ahead_goes_first(tmp_path, vo
 
 
 async def test_the_offer_of_another_language_is_spoken_in_that_language(tmp_path, voice):
+    greeting = say(PLAN, "greeting", "en")
     offer = say(PLAN, "language_offer", "es", key="9").in_language("es")
-    await heard(store_of(tmp_path, voice), say(PLAN, "greeting", "en") + offer)
-    assert sorted(language for language, _ in voice.spoken) == ["en", "es"]
+    await heard(store_of(tmp_path, voice), greeting + offer)
+    # Two threads speak them, whoever begins.
+    assert sorted(voice.spoken) == [("en", greeting.spoken), ("es", offer.spoken)]
 
 
 async def test_a_damaged_clip_is_rendered_again(tmp_path, voice):

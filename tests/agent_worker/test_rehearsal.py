@@ -8,7 +8,7 @@ from django.db import OperationalError
 from agent_worker import pcm
 from agent_worker.prompts import PromptStore
 from agent_worker.rehearsal import rehearse
-from phone.models import Call
+from phone.models import Call, PlanVersion
 from phone.publishing import live_plan_of, publish
 from phone.wording import say
 from tests.phone.clinics import a_clinic
@@ -55,6 +55,32 @@ def test_the_call_that_is_rehearsed_leaves_no_record_and_no_thread(prompts: Prom
     assert not Call.objects.exists()
     # A thread would be missing in each process that is forked.
     assert set(threading.enumerate()) == before
+
+
+@pytest.mark.django_db
+@pytest.mark.any_database
+def test_a_plan_that_this_release_cannot_read_keeps_no_other_from_being_rehearsed(
+    prompts: PromptStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    too_old = publish(a_clinic("river").pk)
+    PlanVersion.objects.filter(pk=too_old.pk).update(content={"menus": "of long ago"})
+    clinic = a_clinic("lake", "+15550101")
+    publish(clinic.pk)
+    plan = live_plan_of(clinic.pk).plan
+    prompts.render(plan)
+    rehearse(prompts)
+    assert prompts.seconds(say(plan, "greeting", "en"), "en") == pytest.approx(0.1)
+    assert f"the live plan of clinic {too_old.clinic_id} cannot be read" in caplog.text
+
+
+@pytest.mark.django_db
+def test_a_rehearsal_that_fails_keeps_no_process_from_starting(
+    prompts: PromptStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(a_clinic().pk)
+    monkeypatch.setattr("agent_worker.rehearsal.simulate", None)
+    rehearse(prompts)
+    assert "a call could not be rehearsed" in caplog.text
 
 
 def test_a_database_that_is_away_keeps_no_process_from_starting(

@@ -31,16 +31,15 @@ class Shelf:
     def __init__(self, server: Server) -> None:
         self._telephones = Telephones(server)
         self._dialled: list[Telephone] = []
-        self._ears: list[GoodMemory] = []
 
     async def dial(self, dialled: str, **options: Any) -> int:
-        ear = GoodMemory()
-        self._dialled.append(await self._telephones.dial(dialled, ear=ear, **options))
-        self._ears.append(ear)
+        self._dialled.append(await self._telephones.dial(dialled, ear=GoodMemory(), **options))
         return len(self._dialled) - 1
 
     async def heard(self, place: int, sentences: Mapping[str, Spectrum]) -> str:
-        return recognise(sentences, spectrum(self._ears[place].sound(), RATE))
+        ear = self._dialled[place].ear
+        assert isinstance(ear, GoodMemory)
+        return recognise(sentences, spectrum(ear.sound(), RATE))
 
     async def answered(self, place: int) -> bool:
         return self._dialled[place].answered.is_set()

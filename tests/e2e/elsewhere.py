@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import multiprocessing
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
+
+from agent_worker.lines.native import hide_programs
 
 STOPS_SECONDS = 10.0
 
@@ -68,8 +69,7 @@ class Elsewhere:
 
 
 def _live(pipe: Connection, make: Callable[..., object], arguments: tuple[object, ...]) -> None:
-    # LiveKit's native part runs lsb_release, a shell script, for each connection, wherever it finds one.
-    os.environ["PATH"] = ""
+    hide_programs()
     asyncio.run(_obey(pipe, make(*arguments)))
 
 

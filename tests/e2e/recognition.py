@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-FRAME_SECONDS = 0.01
+from tests.e2e.telephone import FRAME_SECONDS, Samples
+
 BANDS = 16
 LOWEST_HERTZ, HIGHEST_HERTZ = 100.0, 4000.0
 SILENCE = 1e4
@@ -25,7 +26,6 @@ STRETCHED = 0.1
 IMPOSSIBLE = -1e9
 LIKE = 0.65
 
-Samples = np.ndarray[Any, np.dtype[np.int16]]
 Spectrum = np.ndarray[Any, np.dtype[np.float64]]
 """For each 10 ms the shape of the loudness over `BANDS` bands of pitch: mean 0, length 1."""
 

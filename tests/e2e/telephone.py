@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from livekit import api, rtc
 
-from agent_worker.lines.native_log import silence_native_log
+from agent_worker.lines.native import silence_native_log
 from agent_worker.lines.room_audio import BITRATE, SOURCE_RESTS_SECONDS
 from phone.livekit_settings import AGENT_NAME
 

@@ -1,4 +1,4 @@
-"""The log of LiveKit's native part, which is written in Rust and C++."""
+"""What LiveKit's native part, which is written in Rust and C++, need not do in this process."""
 
 from __future__ import annotations
 
@@ -20,3 +20,12 @@ def silence_native_log() -> None:
     _ffi_client.FfiClient.instance._ffi_lib.livekit_ffi_initialize(
         _ffi_client.ffi_event_callback, False, b"python", __version__.encode("ascii")
     )
+
+
+def hide_programs() -> None:
+    """Have this process find no program by its name alone.
+
+    The native part asks `lsb_release`, a shell script with ten processes, for each connection; where it finds none it
+    reads /etc/os-release.
+    """
+    os.environ["PATH"] = ""

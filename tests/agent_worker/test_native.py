@@ -1,13 +1,14 @@
-"""What LiveKit's native part logs."""
+"""What LiveKit's native part logs, and what it finds on the machine."""
 
 from __future__ import annotations
 
 import logging
+import shutil
 
 import pytest
 from livekit import rtc
 
-from agent_worker.lines.native_log import silence_native_log
+from agent_worker.lines.native import hide_programs, silence_native_log
 
 NOBODY_LISTENS = "ws://127.0.0.1:9"
 
@@ -25,3 +26,10 @@ async def test_none_of_its_lines_comes_to_python(
     lines = [record.message for record in caplog.records if record.name == "livekit"]
     # What it had to say until it was asked to be silent.
     assert [line for line in lines if "initializing" not in line] == []
+
+
+def test_no_program_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert shutil.which("sh")
+    hide_programs()
+    assert shutil.which("sh") is None
