@@ -15,12 +15,14 @@ import sys
 
 import aiohttp
 from django.db import InterfaceError, OperationalError
-from livekit.agents import AgentServer
+from livekit.agents import AgentServer, JobRequest
 
 from agent_worker.database import has_tables, in_database
-from agent_worker.entrypoint import SAY_GOODBYE, answer_room, prepare
+from agent_worker.entrypoint import SAY_GOODBYE, SPEECH, answer_room, prepare
 from agent_worker.load import Switchboard
 from agent_worker.signs import give_signs_of_life
+from agent_worker.speech import log_providers
+from agent_worker.standby import Standby
 from agent_worker.storing import store_recordings
 from agent_worker.worker_settings import WorkerEnvironment, read_worker_environment
 from phone.livekit_settings import AGENT_NAME, LiveKitEnvironment, read_livekit_environment
@@ -53,6 +55,7 @@ def main() -> None:
     if not livekit.configured:
         raise SystemExit("LIVEKIT_URL is not set: the worker answers calls on a LiveKit server.")
     settings = read_worker_environment()
+    log_providers(SPEECH)
     os.environ.setdefault("MALLOC_ARENA_MAX", HEAPS)
     if not has_tables():
         raise SystemExit(
@@ -88,7 +91,13 @@ def make_server(livekit: LiveKitEnvironment, settings: WorkerEnvironment) -> Age
     )
     switchboard = Switchboard(server, lines=settings.calls)
     server.load_fnc = switchboard.load
-    server.rtc_session(answer_room, agent_name=AGENT_NAME, on_request=switchboard.take)
+    standby = Standby(server, processes=settings.warm)
+
+    async def offered(request: JobRequest) -> None:
+        standby.a_call_comes()
+        await switchboard.take(request)
+
+    server.rtc_session(answer_room, agent_name=AGENT_NAME, on_request=offered)
     set_well(server, False)
     server.on("worker_registered", lambda *_: set_well(server, True))
     return server

@@ -4,92 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
-from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from livekit.agents import AgentSession, ToolError
 
 from agent_worker.call_flow import CallFlow
 from agent_worker.clock import CallClock
 from agent_worker.conversation import Conversation
 from agent_worker.database import in_database
-from agent_worker.ids import uuid7
+from agent_worker.desk import Desk
 from agent_worker.keypad import KeypadListener
 from agent_worker.lines.base import KeyPress, Line
-from agent_worker.plans import plan_behind
-from agent_worker.prompts import Prompts
-from agent_worker.providers import SpeechEnvironment, read_speech_environment
 from agent_worker.recording import CallRecording
-from agent_worker.records import writer
 from agent_worker.resuming import ResumedFlow, ResumeOrder
-from agent_worker.speech import Speech, build_speech, prompt_store, session_options
-from agent_worker.timeline import CallTimeline, Writer
-from phone.publishing import LoadedPlan, line_called
-from phone.recordings import waiting_folder
+from agent_worker.speech import session_options
+from agent_worker.timeline import CallTimeline
+from agent_worker.turning_away import say_all_lines_are_busy, say_nothing_is_published
+from phone.publishing import LoadedPlan
 from phone.resuming import Resumable, resumable
-from phone.wording import Part, Utterance, default_wording
 
 log = logging.getLogger(__name__)
-
-HEARTBEAT_SECONDS = 5.0
-
-NO_PLAN_LANGUAGE = "en"
-"""What a caller hears who dialled a number for which nothing is published: it has no languages either."""
-
-
-@dataclass
-class Desk:
-    """What all calls of a process share."""
-
-    prompts: Prompts
-    writer: Writer
-    speech: Speech
-    recordings: Path | None = None
-    """Where calls are recorded to; None where nothing is recorded."""
-    live_calls: int = field(default=0, init=False)
-    flows: set[CallFlow] = field(default_factory=set, init=False)
-    _reads: dict[str, asyncio.Task[LoadedPlan | None]] = field(default_factory=dict, init=False)
-    _preloads: set[asyncio.Task[None]] = field(default_factory=set, init=False)
-
-    async def plan_behind(self, dialled: str) -> LoadedPlan | None:
-        """`plans.plan_behind(dialled)`. Calls that come in while it is being read share what is read."""
-        if dialled not in self._reads:
-            read = asyncio.create_task(plan_behind(dialled))
-            read.add_done_callback(lambda _: self._reads.pop(dialled))
-            self._reads[dialled] = read
-        return await asyncio.shield(self._reads[dialled])
-
-    def end_calls(self) -> None:
-        """End every call with a spoken goodbye: this process must stop."""
-        for flow in self.flows:
-            flow.stop()
-
-    def preload(self, loaded: LoadedPlan) -> None:
-        """Make ready what this version says, beside its first call."""
-        preload = asyncio.create_task(self.prompts.preload(loaded.version_id, loaded.plan))
-        self._preloads.add(preload)
-        preload.add_done_callback(self._preloads.discard)
-
-
-def make_desk(environment: SpeechEnvironment | None = None, prompts: Prompts | None = None) -> Desk:
-    """The desk of this process, from the environment. Call it on the event loop that the calls run on."""
-    environment = environment or read_speech_environment()
-    desk = Desk(
-        prompts=prompts or prompt_store(settings.DATA_DIR / "prompts", environment),
-        writer=writer(),
-        speech=build_speech(environment),
-        recordings=waiting_folder() if settings.RECORDING else None,
-    )
-    # What is loaded by now stays: looking through it for garbage would hold up every caller for 0.1 s or more.
-    gc.collect()
-    gc.freeze()
-    return desk
 
 
 async def answer(line: Line, desk: Desk, *, busy: bool = False) -> None:
@@ -100,7 +36,7 @@ async def answer(line: Line, desk: Desk, *, busy: bool = False) -> None:
     try:
         loaded = await desk.plan_behind(line.dialled)
         if loaded is None:
-            await _turn_away(line, desk)
+            await say_nothing_is_published(line, desk)
         else:
             await take_call(line, desk, loaded, answered_at=datetime.now(UTC), busy=busy)
     except Exception:
@@ -125,7 +61,11 @@ async def take_call(
     """
     desk.live_calls += 1
     try:
-        await _run(line, desk, loaded, answered_at, language or loaded.plan.clinic.languages[0], busy=busy)
+        language = language or loaded.plan.clinic.languages[0]
+        if busy or desk.live_calls > loaded.plan.calls_at_once:
+            await say_all_lines_are_busy(line, desk, loaded, answered_at, language)
+        else:
+            await _run(line, desk, loaded, answered_at, language)
     finally:
         desk.live_calls -= 1
 
@@ -154,19 +94,15 @@ async def _run(
     answered_at: datetime,
     language: str,
     *,
-    busy: bool = False,
     resumed: Resumable | None = None,
 ) -> None:
     plan = loaded.plan
     clock = CallClock(asyncio.get_running_loop(), answered_at)
-    timeline = CallTimeline(
-        call=resumed.call if resumed else uuid7(clock.now()),
-        clinic_id=loaded.clinic_id,
-        clock=clock,
-        writer=desk.writer,
-        epoch=resumed.epoch if resumed else 1,
+    timeline = (
+        _timeline_of(resumed, line, desk, clock)
+        if resumed
+        else desk.put_on_record(line, loaded, clock, language)
     )
-    timeline.watch(line.show)
     listener = KeypadListener(clock.monotonic)
     session: AgentSession[None] = AgentSession(**session_options(desk.speech))
     conversation = Conversation(
@@ -182,30 +118,14 @@ async def _run(
         language=language,
         recording=CallRecording(line=line, timeline=timeline, clock=clock, folder=desk.recordings),
     )
-    if resumed:
-        flow: CallFlow = ResumedFlow(conversation, resumed)
-        timeline.resumed()
-    else:
-        flow = CallFlow(conversation)
-        flow.all_lines_busy = busy or desk.live_calls > plan.calls_at_once
-        timeline.started(
-            line_id=loaded.line_id,
-            plan_version_id=loaded.version_id,
-            plan_version=loaded.version_number,
-            origin=line.origin,
-            dialled=loaded.number,
-            caller=line.caller,
-            language=language,
-            after_hours=not plan.is_open(clock.now()),
-            room=line.room,
-        )
+    flow = ResumedFlow(conversation, resumed) if resumed else CallFlow(conversation)
     desk.flows.add(flow)
     line.on_key(partial(_pressed, conversation))
     line.on_text(lambda text: listener.words(text, typed=True))
     line.on_hang_up(flow.caller_gone)
     lasted = (answered_at - resumed.started_at).total_seconds() if resumed else 0.0
     limit = asyncio.get_running_loop().call_later(plan.max_call_seconds - lasted, flow.out_of_time)
-    heart = asyncio.create_task(_beat(timeline))
+    heart = asyncio.create_task(timeline.beat())
     # Not before the caller hears something: the first prompt would wait for all the others.
     line.audio_output.once("playback_started", lambda _: desk.preload(loaded))
     try:
@@ -233,45 +153,22 @@ async def _run(
         await desk.writer.drain()
 
 
+def _timeline_of(resumed: Resumable, line: Line, desk: Desk, clock: CallClock) -> CallTimeline:
+    timeline = CallTimeline(
+        call=resumed.call,
+        clinic_id=resumed.loaded.clinic_id,
+        clock=clock,
+        writer=desk.writer,
+        epoch=resumed.epoch,
+    )
+    timeline.watch(line.show)
+    timeline.resumed()
+    return timeline
+
+
 def _pressed(conversation: Conversation, press: KeyPress) -> None:
     conversation.recording.pressed()
     conversation.listener.press(press)
-
-
-async def _turn_away(line: Line, desk: Desk) -> None:
-    """Tell a caller whom no plan is for that nobody can answer, and put it on record where a clinic is known."""
-    log.error("a call could not be answered: nothing is published for the number that was dialled")
-    answered_at = datetime.now(UTC)
-    speaking = Utterance((Part(default_wording(NO_PLAN_LANGUAGE)["no_plan"]),))
-    await line.opened()
-    async for frame in desk.prompts.audio(speaking, NO_PLAN_LANGUAGE):
-        await line.audio_output.capture_frame(frame)
-    line.audio_output.flush()
-    await line.hang_up()
-    try:
-        known = await in_database(line_called, line.dialled, line.room)
-    except (OperationalError, InterfaceError):
-        log.error("a call is not on record: whose it was stands in the database, which is away")
-        return
-    if known is None:
-        return
-    clock = CallClock(asyncio.get_running_loop(), answered_at)
-    timeline = CallTimeline(
-        call=uuid7(answered_at), clinic_id=known.clinic_id, clock=clock, writer=desk.writer
-    )
-    timeline.started(
-        line_id=known.pk if str(known.number) == line.dialled else None,
-        plan_version_id=None,
-        plan_version=0,
-        origin=line.origin,
-        dialled=line.dialled,
-        caller=line.caller,
-        language=NO_PLAN_LANGUAGE,
-        after_hours=False,
-        room=line.room,
-    )
-    timeline.ended(outcome="failed", served="nothing", step="greeting")
-    await desk.writer.drain()
 
 
 def _final_row(conversation: Conversation) -> None:
@@ -283,9 +180,3 @@ def _final_row(conversation: Conversation) -> None:
         timeline.handed_over()
     else:
         timeline.ended(outcome=progress.outcome, served=progress.served, step=progress.step)
-
-
-async def _beat(timeline: CallTimeline) -> None:
-    while True:
-        await asyncio.sleep(HEARTBEAT_SECONDS)
-        timeline.heartbeat()

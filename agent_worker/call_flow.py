@@ -51,8 +51,6 @@ class CallFlow(Agent):
         self._running: asyncio.Task[None] | None = None
         self._gone = False
         self._last_words = ""
-        self.all_lines_busy = False
-        """Set before the session starts when this call is one too many."""
         self.over = asyncio.Event()
         """Set when the call has nothing more to say."""
 
@@ -85,17 +83,9 @@ class CallFlow(Agent):
     async def run(self) -> None:
         """The call."""
         await self.conversation.line.opened()
-        if self.all_lines_busy:
-            await self.busy()
-            return
         step: Step | None = self.welcome
         while step:
             step = await step()
-
-    async def busy(self) -> None:
-        """Say that no line is free."""
-        self.conversation.progress.busy = True
-        await self.conversation.say(self.conversation.words("busy"), must_hear=True)
 
     async def welcome(self) -> Step | None:
         """Greeting and consent."""

@@ -34,7 +34,6 @@ class Progress:
 
     step: str = "greeting"
     failed: bool = False
-    busy: bool = False
     refused: bool = False
     silent: bool = False
     said_goodbye: bool = False
@@ -51,8 +50,6 @@ class Progress:
         """The call's outcome: the first that applies."""
         if self.failed:
             return "failed"
-        if self.busy:
-            return "busy"
         if self.transferred:
             return "transferred"
         if any(request.voicemail for request in self.requests.values()):

@@ -28,9 +28,10 @@ from django.conf import settings  # noqa: E402
 from livekit.agents import JobContext, JobProcess  # noqa: E402
 from livekit.agents.ipc.log_queue import LogQueueHandler  # noqa: E402
 
-from agent_worker.answering import answer, make_desk, resume_call  # noqa: E402
+from agent_worker.answering import answer, resume_call  # noqa: E402
 from agent_worker.checking import check_order, make_check  # noqa: E402
 from agent_worker.database import open_connection  # noqa: E402
+from agent_worker.desk import make_desk  # noqa: E402
 from agent_worker.echo import answer_check  # noqa: E402
 from agent_worker.lines.livekit_room import RoomLine  # noqa: E402
 from agent_worker.lines.native import hide_programs, silence_native_log  # noqa: E402

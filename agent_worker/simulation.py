@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from agent_worker.answering import Desk, take_call
+from agent_worker.answering import take_call
+from agent_worker.desk import Desk
 from agent_worker.lines.simulated import SimulatedLine, Turn
 from agent_worker.prompts import SilentPrompts
 from agent_worker.records import RecordWriter

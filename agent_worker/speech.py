@@ -91,14 +91,8 @@ def build_speech(environment: SpeechEnvironment | None = None) -> Speech:
     Raises SystemExit, with the variable's name, when the environment is wrong.
     """
     environment = environment or read_speech_environment()
-    recognisers = [p for p in environment.stt if environment.stt_local or has_key(p)]
-    thinkers = [p for p in environment.llm if has_key(p)]
-    speakers = [p for p in environment.tts if has_key(p)]
-    used: dict[Kind, list[Provider]] = {"STT": recognisers, "LLM": thinkers, "TTS": speakers}
-    for kind, providers in used.items():
-        for provider in providers:
-            load(provider, kind)
-        logger.info("speech providers for %s: %s", kind, ", ".join(p.plugin for p in providers) or "none")
+    load_plugins(environment)
+    recognisers, thinkers, speakers = _used(environment).values()
     session = aiohttp.ClientSession() if recognisers or speakers else None
     return Speech(
         stt=_stt(recognisers, environment, session) if recognisers else None,
@@ -110,21 +104,29 @@ def build_speech(environment: SpeechEnvironment | None = None) -> Speech:
     )
 
 
-def load_plugins(environment: SpeechEnvironment | None = None) -> None:
-    """Import the plugins of every provider that has a key. On the main thread only.
+def load_plugins(environment: SpeechEnvironment) -> None:
+    """Import the plugins of every provider that calls can use. On the main thread only.
 
     Raises SystemExit, with the variable's name, when the environment is wrong.
     """
-    environment = environment or read_speech_environment()
-    kinds: dict[Kind, tuple[Provider, ...]] = {
-        "STT": environment.stt,
-        "LLM": environment.llm,
-        "TTS": environment.tts,
-    }
-    for kind, providers in kinds.items():
+    for kind, providers in _used(environment).items():
         for provider in providers:
-            if has_key(provider):
-                load(provider, kind)
+            load(provider, kind)
+
+
+def log_providers(environment: SpeechEnvironment) -> None:
+    """Write into the log who hears, thinks and speaks."""
+    for kind, providers in _used(environment).items():
+        logger.info("speech providers for %s: %s", kind, ", ".join(p.plugin for p in providers) or "none")
+
+
+def _used(environment: SpeechEnvironment) -> dict[Kind, list[Provider]]:
+    """Whom calls can use, of each kind in this order: STT, LLM, TTS."""
+    return {
+        "STT": [p for p in environment.stt if environment.stt_local or has_key(p)],
+        "LLM": [p for p in environment.llm if has_key(p)],
+        "TTS": [p for p in environment.tts if has_key(p)],
+    }
 
 
 def prompt_store(directory: Path, environment: SpeechEnvironment | None = None) -> PromptStore:

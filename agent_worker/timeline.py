@@ -7,6 +7,7 @@ a transcript.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable
 from datetime import datetime
@@ -35,6 +36,9 @@ from phone.wording import Utterance
 MASK = "•"
 EVENTS_OF_AN_AGENT = 100_000
 """Each agent of a call counts its events from here on anew, because nobody knows how far a dead one came."""
+
+HEARTBEAT_SECONDS = 5.0
+
 Event = dict[str, Any]
 
 
@@ -281,6 +285,12 @@ class CallTimeline:
     def heartbeat(self) -> None:
         """The call is alive."""
         self._writer.put(Heartbeat(call=self.call, at=self.clock.now(), epoch=self.epoch))
+
+    async def beat(self) -> None:
+        """Tell again and again that the call is alive, until cancelled."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            self.heartbeat()
 
     def ended(self, *, outcome: str, served: str, step: str) -> None:
         """The last event and the final row."""

@@ -14,6 +14,6 @@ def prepare() -> None:
     logging.disable(logging.WARNING)
     call_command("migrate", verbosity=0)
     call_command("seed_demo", stdout=io.StringIO())
-    # As `agent_worker.answering.make_desk` does.
+    # As `agent_worker.desk.make_desk` does.
     gc.collect()
     gc.freeze()

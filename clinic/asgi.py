@@ -16,9 +16,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clinic.settings")
 pages = get_asgi_application()
 
 # From here on there are models, which these modules name.
-from agent_worker.answering import Desk, answer, make_desk  # noqa: E402
+from agent_worker.answering import answer  # noqa: E402
+from agent_worker.desk import Desk, make_desk  # noqa: E402
 from agent_worker.lines.base import Line  # noqa: E402
 from agent_worker.lines.browser_socket import BrowserSockets  # noqa: E402
+from agent_worker.providers import read_speech_environment  # noqa: E402
+from agent_worker.speech import log_providers  # noqa: E402
 from phone.consumers import OfficeConsumer  # noqa: E402
 from phone.views import LINE_ADDRESS  # noqa: E402
 
@@ -35,7 +38,10 @@ class PhoneDesk:
 
     def open(self) -> Desk:
         """Prepare for calls. Comes before the first one, so that its caller does not wait."""
-        self._desk = self._desk or make_desk()
+        if self._desk is None:
+            environment = read_speech_environment()
+            log_providers(environment)
+            self._desk = make_desk(environment)
         return self._desk
 
     async def answer(self, line: Line) -> None:

@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent_worker.answering import Desk, take_call
+from agent_worker.answering import take_call
+from agent_worker.desk import Desk
 from agent_worker.lines.base import Bridge, Ear
 from agent_worker.lines.simulated import REACTION_SECONDS, SimulatedLine
 from agent_worker.prompts import Prompts, SilentPrompts

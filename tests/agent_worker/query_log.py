@@ -10,7 +10,8 @@ from typing import Any
 
 from django.db import connection
 
-from agent_worker.answering import Desk, answer
+from agent_worker.answering import answer
+from agent_worker.desk import Desk
 from agent_worker.lines.simulated import SimulatedLine, read_script
 from agent_worker.prompts import SilentPrompts
 from agent_worker.records import RecordWriter

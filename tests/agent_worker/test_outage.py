@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 
-from agent_worker.answering import Desk, answer
+from agent_worker.answering import answer
+from agent_worker.desk import Desk
 from agent_worker.prompts import SilentPrompts
 from agent_worker.records import RecordWriter
 from agent_worker.simulated_time import run_simulated

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from agent_worker.answering import Desk, resume_call
+from agent_worker.answering import resume_call
+from agent_worker.desk import Desk
 from agent_worker.ids import uuid7
 from agent_worker.ogg import OggWriter
 from agent_worker.records import RecordWriter

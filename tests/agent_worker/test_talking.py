@@ -14,7 +14,8 @@ from livekit import rtc
 from livekit.agents.voice.io import AudioInput
 
 from agent_worker import pcm
-from agent_worker.answering import Desk, take_call
+from agent_worker.answering import take_call
+from agent_worker.desk import Desk
 from agent_worker.lines.base import Bridge
 from agent_worker.providers import SpeechEnvironment
 from agent_worker.records import RecordWriter

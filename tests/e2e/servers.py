@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import shutil
@@ -14,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from scripts.livekit import CODECS
+from scripts.livekit import CODECS, GARBAGE
 from scripts.livekit_tools import livekit_server
 
 REDIS = shutil.which("redis-server")
@@ -143,7 +144,8 @@ class LiveKitServer(Process):
         }
         file = folder / "livekit.yaml"
         file.write_text(json.dumps(config))
-        super().__init__([LIVEKIT, "--config", str(file)], folder / "livekit.log")
+        command = [LIVEKIT, "--config", str(file)]
+        super().__init__(command, folder / "livekit.log", env=os.environ | GARBAGE)
         self.wait_until(lambda: answers(self.port))
 
     @property
