@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from django.apps import apps
@@ -23,24 +23,21 @@ async def in_database(function: Callable[P, T], *args: P.args, **kwargs: P.kwarg
     On a simulated loop the job runs on the thread that started the simulation, inside its transaction.
     """
 
-    def job() -> T:
-        _close_unusable_connections()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            _close_unusable_connections()
-
+    job = partial(_job, partial(function, *args, **kwargs))
     return await asyncio.get_running_loop().run_in_executor(_thread, job)
 
 
-def open_connection() -> None:
-    """Open this process's connection now, so that its first query need not. A database that is away may be."""
+def in_database_now(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """`in_database` where no event loop runs yet: blocks."""
+    return _thread.submit(_job, partial(function, *args, **kwargs)).result()
 
-    def job() -> None:
-        with contextlib.suppress(OperationalError, InterfaceError):
-            connections["default"].ensure_connection()
 
-    _thread.submit(job).result()
+def _job(function: Callable[[], T]) -> T:
+    _close_unusable_connections()
+    try:
+        return function()
+    finally:
+        _close_unusable_connections()
 
 
 def has_tables() -> bool:

@@ -30,13 +30,13 @@ from livekit.agents.ipc.log_queue import LogQueueHandler  # noqa: E402
 
 from agent_worker.answering import answer, resume_call  # noqa: E402
 from agent_worker.checking import check_order, make_check  # noqa: E402
-from agent_worker.database import open_connection  # noqa: E402
 from agent_worker.desk import make_desk  # noqa: E402
 from agent_worker.echo import answer_check  # noqa: E402
 from agent_worker.lines.livekit_room import RoomLine  # noqa: E402
 from agent_worker.lines.native import hide_programs, silence_native_log  # noqa: E402
 from agent_worker.lines.room_audio import start_webrtc  # noqa: E402
 from agent_worker.load import BUSY  # noqa: E402
+from agent_worker.plans import read_ahead  # noqa: E402
 from agent_worker.providers import read_speech_environment  # noqa: E402
 from agent_worker.resuming import resume_order  # noqa: E402
 from agent_worker.speech import load_plugins, prompt_store  # noqa: E402
@@ -61,7 +61,7 @@ def prepare(process: JobProcess) -> None:
         # Lines are written here, where they are made discreet; the worker would write them again.
         if isinstance(handler, LogQueueHandler):
             root.removeHandler(handler)
-    open_connection()
+    read_ahead()
     silence_native_log()
     hide_programs()
     process.userdata["webrtc"] = start_webrtc()

@@ -280,15 +280,6 @@ def test_urgent_needs_no_id_and_is_put_first() -> None:
     assert (request.kind, request.priority, request.confirmed) == ("callback", "urgent", True)
 
 
-def test_one_call_too_many_hears_that_all_lines_are_busy() -> None:
-    async def talk(caller: Caller) -> None:
-        await caller.hears_to_the_end("All our lines are busy.")
-
-    caller = place_call(talk, plan=a_plan(calls_at_once=2), calls_already=2)
-
-    assert caller.call.outcome == "busy"
-
-
 def test_the_longest_call_ends_with_words() -> None:
     async def talk(caller: Caller) -> None:
         for _ in range(4):
