@@ -25,7 +25,7 @@ from phone.recordings import waiting_folder
 
 @dataclass
 class Desk:
-    """One process's."""
+    """The calls of one process, and what they share."""
 
     prompts: Prompts
     writer: Writer
