@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from django.db import OperationalError, connection
 
 from agent_worker.answering import answer
 from agent_worker.desk import Desk
+from agent_worker.plans import read_ahead
 from agent_worker.prompts import SilentPrompts
 from agent_worker.records import RecordWriter
 from agent_worker.simulated_time import run_simulated
@@ -107,6 +109,22 @@ def test_where_no_plan_is_known_a_caller_is_told_that_nobody_can_answer(
     assert len(spoken) == 1
     assert spoken[0] > 1
     assert "not on record" in caplog.text
+
+
+@pytest.mark.parametrize("trouble", [OperationalError("it is away"), ValueError("a plan of long ago")])
+def test_a_plan_that_cannot_be_read_ahead_keeps_no_process_from_starting(
+    trouble: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+
+    def read(_dialled: str) -> None:
+        reads.append(threading.current_thread().name)
+        raise trouble
+
+    monkeypatch.setattr("agent_worker.plans.live_plan", read)
+    read_ahead()
+    # On the thread whose connection the call will use.
+    assert [name.startswith("database") for name in reads] == [True]
 
 
 def test_a_copy_that_cannot_be_read_is_no_copy(tmp_path: Path) -> None:
